@@ -1,0 +1,59 @@
+# One command per chore; continuous integration runs the same ones.
+
+# python3.11 if it runs, else python3; the version is checked before the environment is made.
+PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+WORKERS ?= 2
+
+.PHONY: help demo check test test-torch validate bench clean .venv
+
+help:
+	@echo "demo        run the built-in study digits-kernels"
+	@echo "check       format, lint, types, docstrings"
+	@echo "test        check, fast tests, examples in docstrings and documentation"
+	@echo "test-torch  install PyTorch and run the tests that need it"
+	@echo "validate    agreement of theory and experiment at full size"
+	@echo "bench       speed and memory"
+	@echo "clean       remove the environment and everything generated"
+
+.venv: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints/base.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "orderparam needs Python 3.11 or newer, but $(PYTHON) is %d.%d; call make PYTHON=..." \
+	  % sys.version_info[:2])'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet -c constraints/base.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/orderparam run digits-kernels
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test: check
+	$(BIN)/pytest -n $(WORKERS)
+
+# PyTorch is no part of the base: it is installed only when there are tests that need it.
+test-torch: $(INSTALLED)
+	@if [ -n "$$(find tests/torch -name 'test_*.py' 2>/dev/null)" ]; then set -e; \
+	  $(BIN)/python -m pip install --quiet -c constraints/base.txt -c constraints/extras.txt \
+	    -e '.[dev,torch]'; \
+	  $(BIN)/pytest tests/torch; \
+	else \
+	  echo "No part of orderparam uses PyTorch yet, so there is nothing to test with it."; \
+	fi
+
+validate: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) -m validate
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist site src/orderparam.egg-info
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

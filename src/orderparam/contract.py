@@ -1,0 +1,103 @@
+"""What every family provides: problems, methods and save plans, and the verbs' side of each."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Int
+
+from orderparam.errors import InvalidProblem
+from orderparam.results import Solution
+
+
+@dataclass(frozen=True)
+class SavePlan:
+    """What a run keeps.
+
+    Args:
+        steps: Steps at which equal-time quantities are saved. An integer asks for that many
+            evenly spaced steps (first and last included), a sequence names them, `None` (default)
+            keeps every step up to 201 of them.
+        two_time: Also keep the kernels between every pair of saved steps (memory grows with the
+            square of their number).
+        fields_at: Steps at which single-site samples of the fields are kept.
+
+    Raises:
+        InvalidProblem: If a step is negative or not an integer.
+    """
+
+    steps: int | Sequence[int] | None = None
+    two_time: bool = False
+    fields_at: Sequence[int] = ()
+
+    def grid(self, total: int) -> Int[np.ndarray, " time"]:
+        """Sorted steps to save in a run of `total` steps (0 ... total - 1), fields included."""
+        if self.steps is None or isinstance(self.steps, int):
+            wanted = 201 if self.steps is None else self.steps
+            if wanted < 1:
+                raise InvalidProblem(
+                    f"Argument `steps` of SavePlan must ask for at least 1 step, but is {wanted}."
+                )
+            chosen = np.rint(np.linspace(0, total - 1, min(wanted, total))).astype(int)
+        else:
+            chosen = np.asarray(self.steps, dtype=int)
+        grid = np.unique(np.concatenate([chosen, np.asarray(self.fields_at, dtype=int)]))
+        if grid.size == 0 or grid[0] < 0 or grid[-1] >= total:
+            raise InvalidProblem(
+                f"SavePlan asks for steps {list(grid[:3])}...{list(grid[-3:])}, but the run has the "
+                f"steps 0 to {total - 1}; choose steps in that range."
+            )
+        return grid
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted cost of a solve: `memory` in bytes, `seconds` of run time after compilation."""
+
+    memory: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"about {self.memory / 2**20:.0f} MiB and {self.seconds:.1f} s"
+
+
+class Method(eqx.Module):
+    """How a problem is solved, with its numerical settings; an immutable value."""
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def solve(self, problem: Any, save: SavePlan, seed: int, progress: bool) -> Solution:
+        """Solve `problem`; the returned verdict says how far to trust the result."""
+
+    @abc.abstractmethod
+    def estimate(self, problem: Any, save: SavePlan) -> Estimate:
+        """Predict memory and time before any work starts."""
+
+    @abc.abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values, `name` included."""
+
+
+class Problem(eqx.Module):
+    """An immutable description of what is learned; no results, no solver settings."""
+
+    family: ClassVar[str]
+
+    @abc.abstractmethod
+    def default_method(self) -> Method:
+        """The method used when the caller names none."""
+
+    @abc.abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """The problem as plain JSON values; data enter by fingerprint."""
+
+    @abc.abstractmethod
+    def simulate(
+        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
+    ) -> Solution:
+        """Train the finite system at the given sizes and measure the theory's variables."""

@@ -1,0 +1,117 @@
+"""`Data`: the inputs and labels of a learning problem, checked once and never changed."""
+
+import hashlib
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from orderparam.data._checks import matrix, vector
+from orderparam.errors import InvalidProblem
+
+
+class Data(eqx.Module):
+    """Train and test samples with one real label each; an immutable value.
+
+    Arrays are copied to float64 and made read-only, so what was checked stays true.
+
+    Args:
+        x: Train inputs (P, D), P >= 1, D >= 1, finite.
+        y: Train labels (P,), finite.
+        x_test: Test inputs (P_test, D); `None` (default) for no test samples.
+        y_test: Test labels (P_test,); `None` (default) if they are unknown.
+        name: A word or two for figures and tables.
+
+    Raises:
+        InvalidProblem: If a shape does not fit, a number is not finite, or there is no sample.
+
+    Example:
+        >>> data = Data([[1.0, 0.0], [0.0, 1.0]], [-1.0, 1.0], name="two points")
+        >>> data
+        Data('two points': 2 train, 0 test, dimension 2)
+        >>> data.gram()
+        array([[0.5, 0. ],
+               [0. , 0.5]])
+    """
+
+    x: Float[np.ndarray, "train dimension"]
+    y: Float[np.ndarray, " train"]
+    x_test: Float[np.ndarray, "test dimension"]
+    y_test: Float[np.ndarray, " test"] | None
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        x_test: ArrayLike | None = None,
+        y_test: ArrayLike | None = None,
+        name: str = "arrays",
+    ) -> None:
+        train = matrix("x", x)
+        if len(train) == 0:
+            raise InvalidProblem("Argument `x` must hold at least one sample, but has no row.")
+        labels = vector("y", y, len(train))
+        test = np.zeros((0, train.shape[1])) if x_test is None else matrix("x_test", x_test)
+        if test.shape[1] != train.shape[1]:
+            raise InvalidProblem(
+                f"Argument `x_test` must have the dimension of `x`, {train.shape[1]}, but has "
+                f"{test.shape[1]}; give both the same columns."
+            )
+        test_labels = None if y_test is None else vector("y_test", y_test, len(test))
+        if len(test) == 0:
+            test_labels = None  # no samples: the same as no labels, in the fingerprint too
+        for array in (train, labels, test, test_labels):
+            if array is not None:
+                array.flags.writeable = False
+        self.x, self.y, self.x_test, self.y_test = train, labels, test, test_labels
+        self.name = name
+
+    @property
+    def count(self) -> int:
+        """Number P of train samples."""
+        return self.x.shape[0]
+
+    @property
+    def test_count(self) -> int:
+        """Number P_test of test samples."""
+        return self.x_test.shape[0]
+
+    @property
+    def dimension(self) -> int:
+        """Number D of entries of an input."""
+        return self.x.shape[1]
+
+    def gram(self) -> Float[np.ndarray, "sample sample_"]:
+        """Kernel of the inputs over train samples, then test samples.
+
+        Phi^0_{ab} = x_a . x_b / D
+
+        Returns:
+            Symmetric matrix (P + P_test, P + P_test). Time (P + P_test)^2 D.
+        """
+        everything = np.concatenate([self.x, self.x_test])
+        return everything @ everything.T / self.dimension
+
+    def fingerprint(self) -> str:
+        """SHA-256 of shapes and numbers, in hex; equal data have equal ones, whatever their name.
+
+        Example:
+            >>> one, two = Data([[1.0]], [1.0], name="a"), Data([[1.0]], [1.0], name="b")
+            >>> one.fingerprint() == two.fingerprint()
+            True
+        """
+        digest = hashlib.sha256()
+        for array in (self.x, self.y, self.x_test, self.y_test):
+            digest.update(b"none;" if array is None else f"{array.shape};".encode())
+            if array is not None:
+                digest.update(array.astype("<f8").tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return (
+            f"Data({self.name!r}: {self.count} train, {self.test_count} test, "
+            f"dimension {self.dimension})"
+        )

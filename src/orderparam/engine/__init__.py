@@ -1,0 +1,53 @@
+"""Gaussian conditioning: large random matrices that are used only through products.
+
+Knows no learning problem. A program is written once with the verbs of `State` and runs on sampled
+spaces (the limit, Monte-Carlo), exact spaces (the limit of linear programs) and finite ones.
+"""
+
+from orderparam.engine.exact import ExactSpace
+from orderparam.engine.finite import FiniteMatrix, FiniteSpace
+from orderparam.engine.growth import (
+    check_capacity,
+    crowding_notes,
+    dropped,
+    known,
+    orthogonality_loss,
+    ranks,
+)
+from orderparam.engine.matrix import GaussianMatrix
+from orderparam.engine.run import Program, Run, run
+from orderparam.engine.sharding import shard
+from orderparam.engine.space import SampledSpace, Space
+from orderparam.engine.state import (
+    Layout,
+    MatrixSpec,
+    State,
+    exact_state,
+    finite_state,
+    sampled_state,
+)
+
+__all__ = [
+    "ExactSpace",
+    "FiniteMatrix",
+    "FiniteSpace",
+    "GaussianMatrix",
+    "Layout",
+    "MatrixSpec",
+    "Program",
+    "Run",
+    "SampledSpace",
+    "Space",
+    "State",
+    "check_capacity",
+    "crowding_notes",
+    "dropped",
+    "exact_state",
+    "finite_state",
+    "known",
+    "orthogonality_loss",
+    "ranks",
+    "run",
+    "sampled_state",
+    "shard",
+]

@@ -1,0 +1,82 @@
+"""The exact Gaussian space: vectors of a linear program, stored as coefficients."""
+
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from orderparam.engine.space import Addition, KnownSpace
+
+
+class ExactSpace(KnownSpace):
+    """A space in which every vector is a linear combination of the drawn normals.
+
+    A vector *is* its row of coefficients, the inner product is the dot product, and the same
+    program that runs in a `SampledSpace` gives the exact limit without sampling error. Only linear
+    programs are meaningful here: a nonlinear function of coefficients is not the function of the
+    random variable.
+    """
+
+    size: Int[Array, ""]
+    drawn: Int[Array, ""]
+    overflow: Bool[Array, ""]
+    room: int = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, capacity: int) -> Self:
+        """An empty space with room for `capacity` normals."""
+        return cls(jnp.asarray(0), jnp.asarray(0), jnp.asarray(False), capacity)
+
+    @property
+    def capacity(self) -> int:
+        """Number of normals there is room for."""
+        return self.room
+
+    def inner(self, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Float[Array, "k j"]:
+        """Expected products of two blocks of vectors: dot products of their coefficients."""
+        return x @ y.T
+
+    def coordinates(self, x: Float[Array, "k n"]) -> Float[Array, "k n"]:
+        """The coefficients themselves."""
+        return x
+
+    def combine(self, c: Float[Array, "k n"]) -> Float[Array, "k n"]:
+        """The coefficients themselves."""
+        return c
+
+    def residual(
+        self,
+        gram: Float[Array, "k k"],
+        q: Float[Array, "k n"],
+        a: Float[Array, "k r"],
+        basis: Float[Array, "r n"],
+    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+        """From the singular values of the coefficients, accurate to 1e-32 of the trace."""
+        del gram
+        vectors, singular, _ = jnp.linalg.svd(q - a @ basis, full_matrices=False)
+        return singular**2, vectors
+
+    def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k n"]]:
+        """Nothing is lacking; returns the coefficients."""
+        zero = jnp.zeros_like(self.size)
+        return Addition(jnp.zeros((x.shape[0], 0)), zero, zero), x
+
+    def fresh(self, k: int, count: Int[Array, ""]) -> Addition:
+        """The first `count` of up to `k` new unit vectors, which need no storage."""
+        return Addition(jnp.zeros((k, 0)), count, count)
+
+    def along(self, x: Float[Array, "k n"], addition: Addition) -> Float[Array, "k n"]:
+        """Zero: coefficients are complete already."""
+        del addition
+        return jnp.zeros_like(x)
+
+    def add(self, addition: Addition) -> Self:
+        """Count new normals."""
+        overflow = self.overflow | (self.size + addition.rows.shape[0] > self.capacity)
+        new = (self.size + addition.count, self.drawn + addition.drawn, overflow)
+        return eqx.tree_at(lambda s: (s.size, s.drawn, s.overflow), self, new)
+
+    def grow(self, factor: int = 2) -> Self:
+        """The same space with `factor` times the capacity."""
+        return eqx.tree_at(lambda s: s.room, self, factor * self.room)

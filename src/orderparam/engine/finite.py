@@ -1,0 +1,92 @@
+"""A finite realisation of the same interface: actual vectors and actual random matrices."""
+
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from orderparam.engine.matrix import Scalar
+from orderparam.engine.space import Space
+from orderparam.errors import InvalidProblem
+
+
+class FiniteSpace(Space):
+    """Vectors with `points` actual coordinates; the inner product is the average over them."""
+
+    key: Key[Array, ""]
+    points: int = eqx.field(static=True)
+
+    def inner(self, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Float[Array, "k j"]:
+        """Averages over coordinates of all products of two blocks of vectors."""
+        return x @ y.T / self.points
+
+    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+        """Draw `count` vectors of independent standard normals."""
+        key, draw = jax.random.split(self.key)
+        new = eqx.tree_at(lambda s: s.key, self, key)
+        return new, jax.random.normal(draw, (count, self.points))
+
+
+class FiniteMatrix(eqx.Module):
+    """An actual n x m matrix with iid N(0, variance/m) entries and the verbs of a conditioned one.
+
+    The product, the transpose and the update cost O(k n m); nothing is approximated, so one program
+    text runs as theory with `GaussianMatrix` and as experiment with this class.
+    """
+
+    row: str = eqx.field(static=True)
+    column: str = eqx.field(static=True)
+    weight: Float[Array, "n m"]
+    velocity: Float[Array, "n m"]
+    queries: tuple[Float[Array, "k n"] | None, Float[Array, "k m"] | None]
+
+    @classmethod
+    def create(
+        cls, row: str, column: str, shape: tuple[int, int], variance: float, key: Key[Array, ""]
+    ) -> Self:
+        """Draw the matrix."""
+        weight = jax.random.normal(key, shape) * (variance / shape[1]) ** 0.5
+        return cls(row, column, weight, jnp.zeros(shape), (None, None))
+
+    def mv(
+        self, column: FiniteSpace, row: FiniteSpace, x: Float[Array, "k m"]
+    ) -> tuple[Self, FiniteSpace, FiniteSpace, Float[Array, "k n"]]:
+        """`W x` for each vector of the block."""
+        return self._remember((self.queries[0], x)), column, row, x @ self.weight.T
+
+    def rmv(
+        self, column: FiniteSpace, row: FiniteSpace, y: Float[Array, "k n"]
+    ) -> tuple[Self, FiniteSpace, FiniteSpace, Float[Array, "k m"]]:
+        """`W^T y` for each vector of the block."""
+        return self._remember((y, self.queries[1])), column, row, y @ self.weight
+
+    def _remember(self, queries: tuple[Array | None, Array | None]) -> Self:
+        return eqx.tree_at(
+            lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None
+        )
+
+    def update(
+        self,
+        coefficients: Float[Array, " k"],
+        step: Scalar = 1.0,
+        decay: Scalar = 0.0,
+        momentum: Scalar = 0.0,
+        ridge: Scalar = 0.0,
+    ) -> Self:
+        """One training step, as `GaussianMatrix.update`."""
+        y, x = self.queries
+        if x is None or y is None:
+            raise InvalidProblem(
+                "update() needs one mv() and one rmv() since the last update(); call both first."
+            )
+        gradient = y.T @ (coefficients[:, None] * x) / self.weight.shape[1]
+        velocity = momentum * self.velocity + gradient - ridge * self.weight
+        weight = (1 - decay) * self.weight + step * velocity
+        new = (weight, velocity, (None, None))
+        return eqx.tree_at(lambda s: (s.weight, s.velocity, s.queries), self, new)
+
+    def forget(self) -> Self:
+        """Drop the most recent arguments, so that the state has one structure between steps."""
+        return eqx.tree_at(lambda s: s.queries, self, (None, None))

@@ -1,0 +1,157 @@
+"""What a conditioned matrix remembers of one of its sides, and how it learns new directions."""
+
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from orderparam.engine.space import Addition, KnownSpace
+
+NOWHERE = 2**30
+"""Position that no basis vector has; reading there gives zero."""
+
+Opened = tuple[Addition, Array, Addition, Array, Array]
+
+
+class History(eqx.Module):
+    """One side of a conditioned matrix: the directions it was applied to, and their images.
+
+    The image of direction i is a normal, hence a vector of the opposite space's basis: `image[i]`
+    is its position there, and `slot` is the inverse map (both hold `NOWHERE` where unused).
+
+    Attributes:
+        basis: Orthonormal directions, as coordinates in their own space.
+        image: Position of each direction's image in the opposite basis.
+        slot: For each position of the opposite basis, the direction whose image it is.
+        rank: Number of directions in use.
+        dropped: Largest squared norm, relative to its block, of a direction left out.
+        overflow: True once there was no room for a new direction.
+    """
+
+    basis: Float[Array, "r own"]
+    image: Int[Array, " r"]
+    slot: Int[Array, " other"]
+    rank: Int[Array, ""]
+    dropped: Float[Array, ""]
+    overflow: Bool[Array, ""]
+
+    @classmethod
+    def create(cls, capacity: int, own: int, other: int) -> Self:
+        """An empty history with room for `capacity` directions."""
+        places = (np.full(capacity, NOWHERE), np.full(other, NOWHERE))
+        parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
+        return cls(*(jnp.asarray(part) for part in parts))
+
+    def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k r"]:
+        """Inner products with the images, from coordinates in the opposite space."""
+        return q.at[:, self.image].get(mode="fill", fill_value=0.0)
+
+    def combine(self, a: Float[Array, "k r"]) -> Float[Array, "k other"]:
+        """Coordinates in the opposite space of combinations of images."""
+        return a.at[:, self.slot].get(mode="fill", fill_value=0.0)
+
+    def grow(self, capacity: int, own: int, other: int) -> Self:
+        """The same history with more room (host side)."""
+
+        def pad(a: Int[Array, " n"], size: int) -> Int[Array, " m"]:
+            return jnp.pad(a, (0, size - a.shape[0]), constant_values=NOWHERE)
+
+        rows, columns = capacity - self.basis.shape[0], own - self.basis.shape[1]
+        basis = jnp.pad(self.basis, ((0, rows), (0, columns)))
+        new = (basis, pad(self.image, capacity), pad(self.slot, other))
+        return eqx.tree_at(lambda s: (s.basis, s.image, s.slot), self, new)
+
+    def write(
+        self, c: Float[Array, "k own"], at: Int[Array, ""], count: Int[Array, ""]
+    ) -> Self:
+        """Append the first `count` rows of `c`, whose images stand at `at` and after."""
+        k = c.shape[0]
+        keep, index = jnp.arange(k) < count, jnp.arange(k)
+        new = (
+            lax.dynamic_update_slice(self.basis, c, (self.rank, 0)),
+            _put(self.image, jnp.where(keep, at + index, NOWHERE), self.rank),
+            _put(self.slot, jnp.where(keep, self.rank + index, NOWHERE), at),
+            self.rank + count,
+            self.overflow | (self.rank + k > self.basis.shape[0]),
+        )
+        parts = lambda s: (s.basis, s.image, s.slot, s.rank, s.overflow)  # noqa: E731
+        return eqx.tree_at(parts, self, new)
+
+
+def _put(a: Int[Array, " n"], values: Int[Array, " k"], at: Int[Array, ""]) -> Int[Array, " n"]:
+    return lax.dynamic_update_slice(a, values, (at,))
+
+
+class Recorded(eqx.Module):
+    """A history and its spaces after a block of vectors x was recorded.
+
+    Attributes:
+        q: Coordinates of x in its own space.
+        a: Coordinates of x in the history's basis.
+    """
+
+    history: History
+    own: KnownSpace
+    other: KnownSpace
+    q: Float[Array, "k own"]
+    a: Float[Array, "k r"]
+
+
+def record(
+    history: History,
+    own: KnownSpace,
+    other: KnownSpace,
+    x: Float[Array, "k n"],
+    tolerance: Float[Array, ""],
+) -> Recorded:
+    """Add to the history the directions of `x` that it does not contain.
+
+    The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
+    `tolerance` times the trace of the block's covariance are appended, each with a fresh normal.
+    """
+    k = x.shape[0]
+    q = own.coordinates(x)
+    a = q @ history.basis.T
+    gram = own.inner(x, x)
+    values, vectors = own.residual(gram, q, a, history.basis)
+    total = jnp.trace(gram)
+    count = jnp.sum(values > tolerance * total)
+    # Eigenvalues come largest first, so the first one left out is the largest left out.
+    rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
+    history = eqx.tree_at(lambda s: s.dropped, history, jnp.maximum(history.dropped, rest))
+
+    def open_directions() -> Opened:
+        keep = jnp.arange(k) < count
+        scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1.0)), 0.0)
+        new = (vectors * scale).T @ (x - own.combine(a @ history.basis))
+        more, c = own.extension(new)
+        c = _orthonormal(c, history.basis, keep)
+        q_new = q + own.along(x, more)
+        a_new = lax.dynamic_update_slice(a, q_new @ c.T, (0, history.rank))
+        return more, c, other.fresh(k, count), q_new, a_new
+
+    def nothing() -> Opened:
+        shapes = jax.eval_shape(open_directions)
+        return *jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[:3]), q, a
+
+    # Once the rank has saturated most steps open no direction: this branch is what makes them
+    # cheap. It returns the new rows alone, because a branch would copy whole histories.
+    more, c, normals, q, a = lax.cond(count > 0, open_directions, nothing)
+    history = history.write(c, other.size, count)
+    return Recorded(history, own.add(more), other.add(normals), q, a)
+
+
+def _orthonormal(
+    c: Float[Array, "k own"], basis: Float[Array, "r own"], keep: Bool[Array, " k"]
+) -> Float[Array, "k own"]:
+    """Orthonormalise the kept rows of `c` against `basis` and each other."""
+    for _ in range(2):
+        c = c - (c @ basis.T) @ basis
+        gram = jnp.where(keep[:, None] & keep, c @ c.T, jnp.eye(c.shape[0]))
+        factor = jnp.linalg.cholesky(gram)
+        c = jax.scipy.linalg.solve_triangular(factor, c, lower=True)
+    return jnp.where(keep[:, None], c, 0.0)

@@ -1,0 +1,128 @@
+"""A large Gaussian matrix, known only through the products it took part in.
+
+`W_0` has n rows, m columns and iid entries N(0, variance/m), with aspect ratio rho = n/m. Given
+orthonormal bases X (column space) and Y (row space) of all vectors it was applied to,
+
+    W_0 = sigma sum_i U_i X_i^T / m + (sigma / sqrt(rho)) sum_k Y_k R_k^T / m    on these vectors,
+
+with unit normals U (row space, drawn when X_i appeared) and R (column space, drawn when Y_k
+appeared). The first sum is the fresh Gaussian part of `W_0 x`, the second is its response (the
+Onsager term). A trained matrix is `W = kappa W_0 + Y^T C X / m` with a small matrix C.
+
+Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 2020; Bordelon &
+Pehlevan 2022 (engine.md sections 2-3).
+"""
+
+from typing import Any, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from orderparam.engine.history import History, record
+from orderparam.engine.space import KnownSpace
+from orderparam.errors import InvalidProblem
+
+Scalar = float | Float[Array, ""]
+
+
+class GaussianMatrix(eqx.Module):
+    """A conditioned Gaussian matrix with a trained part.
+
+    Attributes:
+        row: Name of the space of its images (length n).
+        column: Name of the space of its arguments (length m).
+        variance: m times the variance of an entry, sigma^2.
+        aspect_ratio: rho = n/m.
+        response: Keep the response terms; without them the product is the gradient-independence
+            approximation, which is wrong beyond the first steps.
+        tolerance: Relative squared norm below which a direction is not recorded.
+        forward: History X of arguments of `mv`, with images U.
+        backward: History Y of arguments of `rmv`, with images R.
+        decay: kappa, the factor left on `W_0`.
+        trained: C, the trained part.
+        velocity: Momentum pair (kappa', C').
+        queries: Coordinates of the most recent arguments, consumed by `update`.
+    """
+
+    row: str = eqx.field(static=True)
+    column: str = eqx.field(static=True)
+    variance: float = eqx.field(static=True)
+    aspect_ratio: float = eqx.field(static=True)
+    response: bool = eqx.field(static=True)
+    tolerance: Float[Array, ""]
+    forward: History
+    backward: History
+    decay: Float[Array, ""]
+    trained: Float[Array, "ry rx"]
+    velocity: tuple[Float[Array, ""], Float[Array, "ry rx"]]
+    queries: tuple[Float[Array, "j ry"] | None, Float[Array, "k rx"] | None]
+
+    def mv(
+        self, column: KnownSpace, row: KnownSpace, x: Float[Array, "k m"]
+    ) -> tuple[Self, KnownSpace, KnownSpace, Float[Array, "k n"]]:
+        """`W x = kappa (sigma a U + (sigma/sqrt(rho)) <R, x> Y) + a C^T Y`, a = <x, X>."""
+        done = record(self.forward, column, row, x, self.tolerance)
+        sigma, rho = self.variance**0.5, self.aspect_ratio
+        onto_y = done.a @ self.trained.T
+        if self.response:
+            onto_y = onto_y + self.decay * sigma / rho**0.5 * self.backward.answers(done.q)
+        c = self.decay * sigma * done.history.combine(done.a) + onto_y @ self.backward.basis
+        new = self._remember("forward", done.history, (self.queries[0], done.a))
+        return new, done.own, done.other, done.other.combine(c)
+
+    def rmv(
+        self, column: KnownSpace, row: KnownSpace, y: Float[Array, "k n"]
+    ) -> tuple[Self, KnownSpace, KnownSpace, Float[Array, "k m"]]:
+        """`W^T y = kappa (sigma sqrt(rho) b R + sigma rho <U, y> X) + rho b C X`, b = <y, Y>."""
+        done = record(self.backward, row, column, y, self.tolerance)
+        sigma, rho = self.variance**0.5, self.aspect_ratio
+        onto_x = rho * (done.a @ self.trained)
+        if self.response:
+            onto_x = onto_x + self.decay * sigma * rho * self.forward.answers(done.q)
+        c = self.decay * sigma * rho**0.5 * done.history.combine(done.a)
+        c = c + onto_x @ self.forward.basis
+        new = self._remember("backward", done.history, (done.a, self.queries[1]))
+        return new, done.other, done.own, done.other.combine(c)
+
+    def _remember(self, side: str, history: History, queries: tuple[Any, Any]) -> Self:
+        return eqx.tree_at(
+            lambda s: (getattr(s, side), s.queries),
+            self,
+            (history, queries),
+            is_leaf=lambda leaf: leaf is None,
+        )
+
+    def update(
+        self,
+        coefficients: Float[Array, " k"],
+        step: Scalar = 1.0,
+        decay: Scalar = 0.0,
+        momentum: Scalar = 0.0,
+        ridge: Scalar = 0.0,
+    ) -> Self:
+        """One training step along `G = sum_k c_k y_k x_k^T / m` of the most recent products.
+
+        `V <- momentum V + G - ridge W`, then `W <- (1 - decay) W + step V`.
+        """
+        b, a = self.queries
+        if a is None or b is None:
+            raise InvalidProblem(
+                "update() needs one mv() and one rmv() since the last update(); call both first."
+            )
+        gradient = b.T @ (coefficients[:, None] * a) - ridge * self.trained
+        kappa_v = momentum * self.velocity[0] - ridge * self.decay
+        trained_v = momentum * self.velocity[1] + gradient
+        kappa = (1 - decay) * self.decay + step * kappa_v
+        trained = (1 - decay) * self.trained + step * trained_v
+        new = (kappa, trained, (kappa_v, trained_v), (None, None))
+        return eqx.tree_at(lambda s: (s.decay, s.trained, s.velocity, s.queries), self, new)
+
+    def forget(self) -> Self:
+        """Drop the most recent arguments, so that the state has one structure between steps."""
+        return eqx.tree_at(lambda s: s.queries, self, (None, None))
+
+    def response_overlaps(self) -> tuple[Float[Array, "ry rx"], Float[Array, "ry rx"]]:
+        """`T = <Y, U>` and `T' = <R, X>`: the response functions in orthonormal coordinates."""
+        T = self.forward.answers(self.backward.basis)
+        return T, self.backward.answers(self.forward.basis).T

@@ -1,0 +1,250 @@
+"""Spaces: where vectors live, in the limit of infinitely many coordinates.
+
+A space keeps one orthonormal basis of *everything that is known in it*: the constant vector, every
+normal drawn so far and every vector that a matrix of the space was applied to. Matrices store
+coordinates in this basis only, so one representation serves all matrices that meet in the space, a
+fresh normal is independent of all of them by being orthogonal to the basis, and the response
+overlaps of the matrices can be read off.
+
+The inner product is the single-site average `<x, y> = (1/S) sum_s x_s y_s`.
+"""
+
+import abc
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from orderparam.engine.normals import BLOCK, draw_normals
+
+NEGLIGIBLE = 1e-12
+"""Squared norm below which a unit vector counts as already contained in the basis."""
+
+
+class Space(eqx.Module):
+    """A space of vectors. A block of k vectors is an array (k, points)."""
+
+    @abc.abstractmethod
+    def inner(self, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Float[Array, "k j"]:
+        """Single-site averages of all products of two blocks of vectors."""
+
+    @abc.abstractmethod
+    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+        """Draw `count` independent standard normals, independent of everything known."""
+
+
+class Addition(eqx.Module):
+    """New basis vectors of a space: the first `count` rows, of which `drawn` came from the pool.
+
+    Kept apart from the space so that a branch of a compiled program can return it without copying
+    the whole basis.
+    """
+
+    rows: Float[Array, "k n"]
+    count: Int[Array, ""]
+    drawn: Int[Array, ""]
+
+
+class KnownSpace(Space):
+    """A space that remembers what is known in it; the home of conditioned matrices.
+
+    Attributes:
+        size: Number of basis vectors in use.
+        drawn: Number of normals drawn.
+        overflow: True once a basis or the pool of normals was too small.
+    """
+
+    size: eqx.AbstractVar[Int[Array, ""]]
+    drawn: eqx.AbstractVar[Int[Array, ""]]
+    overflow: eqx.AbstractVar[Bool[Array, ""]]
+
+    @property
+    @abc.abstractmethod
+    def capacity(self) -> int:
+        """Number of basis vectors there is room for."""
+
+    @abc.abstractmethod
+    def coordinates(self, x: Float[Array, "k n"]) -> Float[Array, "k capacity"]:
+        """Coordinates of the part of `x` inside the span of the basis."""
+
+    @abc.abstractmethod
+    def combine(self, c: Float[Array, "k capacity"]) -> Float[Array, "k n"]:
+        """The vectors with the given coordinates."""
+
+    @abc.abstractmethod
+    def residual(
+        self,
+        gram: Float[Array, "k k"],
+        q: Float[Array, "k capacity"],
+        a: Float[Array, "k r"],
+        basis: Float[Array, "r capacity"],
+    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+        """Principal directions of what remains of a block after projecting out `basis`.
+
+        The block is given by its inner products `gram`, its coordinates `q` and its coordinates
+        `a` in that orthonormal basis. Returns eigenvalues (largest first) and eigenvectors (in
+        columns) of the k x k covariance of the remainder.
+        """
+
+    @abc.abstractmethod
+    def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k capacity"]]:
+        """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
+
+    @abc.abstractmethod
+    def fresh(self, k: int, count: Int[Array, ""]) -> Addition:
+        """The first `count` of up to `k` new normals; rows beyond `count` are zero."""
+
+    @abc.abstractmethod
+    def add(self, addition: Addition) -> Self:
+        """Append an addition to the basis."""
+
+    @abc.abstractmethod
+    def along(
+        self, x: Float[Array, "k n"], addition: Addition
+    ) -> Float[Array, "k capacity"]:
+        """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
+
+    @abc.abstractmethod
+    def grow(self, factor: int = 2) -> Self:
+        """The same space with `factor` times the capacity (host side)."""
+
+    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+        """Draw `count` independent standard normals, independent of everything known."""
+        space = self.add(self.fresh(count, jnp.asarray(count)))
+        c = jnp.zeros((count, self.capacity))
+        return space, space.combine(lax.dynamic_update_slice(c, jnp.eye(count), (0, self.size)))
+
+
+def _mask(k: int, count: Int[Array, ""]) -> Bool[Array, " k"]:
+    return jnp.arange(k) < count
+
+
+class SampledSpace(KnownSpace):
+    """A space represented by `S` points of the single-site law (Monte-Carlo error ~ S^-1/2).
+
+    Normals are scrambled Sobol coordinates in order of appearance. Each new block is whitened: its
+    empirical mean is 0, its covariance the identity, and it is orthogonal to everything known.
+
+    Cost: `coordinates` and `combine` take O(k S size) time; memory is O(S capacity).
+    """
+
+    basis: Float[Array, "capacity S"]
+    pool: Float[Array, "normals S"]
+    size: Int[Array, ""]
+    drawn: Int[Array, ""]
+    overflow: Bool[Array, ""]
+    seed: Int[Array, " words"]
+
+    @classmethod
+    def create(cls, samples: int, capacity: int, normals: int, seed: tuple[int, ...]) -> Self:
+        """An empty space; `capacity` and `normals` are rounded up to blocks of 64."""
+        room = -(-normals // BLOCK) * BLOCK
+        basis = np.zeros((-(-capacity // BLOCK) * BLOCK, samples))
+        basis[0] = 1.0
+        parts = (basis, draw_normals(seed, 0, room, samples), 1, 0, False, seed)
+        return cls(*(jnp.asarray(part) for part in parts))
+
+    @property
+    def capacity(self) -> int:
+        """Number of basis vectors there is room for."""
+        return self.basis.shape[0]
+
+    def inner(self, x: Float[Array, "k S"], y: Float[Array, "j S"]) -> Float[Array, "k j"]:
+        """Single-site averages of all products of two blocks of vectors."""
+        return x @ y.T / x.shape[1]
+
+    def coordinates(self, x: Float[Array, "k S"]) -> Float[Array, "k capacity"]:
+        """Coordinates of the part of `x` inside the span of the basis."""
+
+        def step(i: Int[Array, ""], q: Float[Array, "k capacity"]) -> Float[Array, "k capacity"]:
+            rows = lax.dynamic_slice_in_dim(self.basis, i * BLOCK, BLOCK)
+            return lax.dynamic_update_slice_in_dim(q, self.inner(x, rows), i * BLOCK, axis=1)
+
+        return lax.fori_loop(0, self._blocks(), step, jnp.zeros((x.shape[0], self.capacity)))
+
+    def combine(self, c: Float[Array, "k capacity"]) -> Float[Array, "k S"]:
+        """The vectors with the given coordinates."""
+
+        def step(i: Int[Array, ""], x: Float[Array, "k S"]) -> Float[Array, "k S"]:
+            rows = lax.dynamic_slice_in_dim(self.basis, i * BLOCK, BLOCK)
+            return x + lax.dynamic_slice_in_dim(c, i * BLOCK, BLOCK, axis=1) @ rows
+
+        zero = jnp.zeros((c.shape[0], self.basis.shape[1]))
+        return lax.fori_loop(0, self._blocks(), step, zero)
+
+    def _blocks(self) -> Int[Array, ""]:
+        # The trip count follows the rank, so unused capacity costs memory but no time.
+        return (self.size + BLOCK - 1) // BLOCK
+
+    def residual(
+        self,
+        gram: Float[Array, "k k"],
+        q: Float[Array, "k capacity"],
+        a: Float[Array, "k r"],
+        basis: Float[Array, "r capacity"],
+    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+        """From `gram - a a^T`, whose rounding error, 1e-16 of the trace, no tolerance reaches."""
+        del q, basis
+        values, vectors = jnp.linalg.eigh(gram - a @ a.T)
+        return values[::-1], vectors[:, ::-1]
+
+    def extension(self, x: Float[Array, "k S"]) -> tuple[Addition, Float[Array, "k capacity"]]:
+        """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
+        k = x.shape[0]
+        q, p = self._split(x)
+        values, vectors = jnp.linalg.eigh(self.inner(p, p))
+        values, vectors = values[::-1], vectors[:, ::-1]
+        count = jnp.sum(values > NEGLIGIBLE)
+        root = jnp.sqrt(jnp.where(_mask(k, count), values, 1.0))
+        rows = jnp.where(_mask(k, count)[:, None], vectors.T @ p / root[:, None], 0.0)
+        c = vectors * jnp.where(_mask(k, count), root, 0.0)
+        return Addition(rows, count, jnp.zeros_like(count)), q + self._place(c)
+
+    def fresh(self, k: int, count: Int[Array, ""]) -> Addition:
+        """The first `count` of up to `k` new normals; rows beyond `count` are zero."""
+        keep = _mask(k, count)
+        z = lax.dynamic_slice_in_dim(self.pool, self.drawn, k)
+        _, z = self._split(jnp.where(keep[:, None], z, 0.0))
+        factor = jnp.linalg.cholesky(self.inner(z, z) + jnp.diag(jnp.where(keep, 0.0, 1.0)))
+        z = jax.scipy.linalg.solve_triangular(factor, z, lower=True)
+        return Addition(z, count, count)
+
+    def along(
+        self, x: Float[Array, "k S"], addition: Addition
+    ) -> Float[Array, "k capacity"]:
+        """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
+        return self._place(self.inner(x, addition.rows))
+
+    def add(self, addition: Addition) -> Self:
+        """Append an addition to the basis."""
+        k = addition.rows.shape[0]
+        basis = lax.dynamic_update_slice(self.basis, addition.rows, (self.size, 0))
+        full = (self.size + k > self.capacity) | (self.drawn + k > self.pool.shape[0])
+        new = (basis, self.size + addition.count, self.drawn + addition.drawn, self.overflow | full)
+        return eqx.tree_at(lambda s: (s.basis, s.size, s.drawn, s.overflow), self, new)
+
+    def _place(self, c: Float[Array, "k k"]) -> Float[Array, "k capacity"]:
+        return lax.dynamic_update_slice(jnp.zeros((c.shape[0], self.capacity)), c, (0, self.size))
+
+    def _split(
+        self, x: Float[Array, "k S"]
+    ) -> tuple[Float[Array, "k capacity"], Float[Array, "k S"]]:
+        """Coordinates and remainder; projecting twice makes the remainder orthogonal."""
+        first = self.coordinates(x)
+        p = x - self.combine(first)
+        second = self.coordinates(p)
+        return first + second, p - self.combine(second)
+
+    def grow(self, factor: int = 2) -> Self:
+        """The same space with `factor` times the capacity (host side)."""
+        more, samples = (factor - 1) * self.capacity, self.basis.shape[1]
+        room = self.pool.shape[0]
+        seed = tuple(int(word) for word in np.asarray(self.seed))
+        extra = draw_normals(seed, room, factor * room, samples)
+        basis = jnp.concatenate([self.basis, jnp.zeros((more, samples))])
+        pool = jnp.concatenate([self.pool, jnp.asarray(extra)])
+        return eqx.tree_at(lambda s: (s.basis, s.pool), self, (basis, pool))

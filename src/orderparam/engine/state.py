@@ -1,0 +1,225 @@
+"""The state of a program: all spaces, matrices and kept vectors, as one immutable value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from orderparam.engine.exact import ExactSpace
+from orderparam.engine.finite import FiniteMatrix, FiniteSpace
+from orderparam.engine.history import History
+from orderparam.engine.matrix import GaussianMatrix, Scalar
+from orderparam.engine.space import KnownSpace, SampledSpace, Space
+from orderparam.errors import InvalidProblem
+
+
+@dataclass(frozen=True)
+class MatrixSpec:
+    """A Gaussian matrix from the space `column` (length m) to the space `row` (length n).
+
+    Args:
+        row: Space of the images.
+        column: Space of the arguments.
+        variance: m times the variance of an entry; positive.
+        aspect_ratio: n/m; positive.
+        response: Keep the response terms (see `GaussianMatrix`).
+    """
+
+    row: str
+    column: str
+    variance: float = 1.0
+    aspect_ratio: float = 1.0
+    response: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values for which no Gaussian matrix exists."""
+        for name in ("variance", "aspect_ratio"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise InvalidProblem(
+                    f"Argument `{name}` of a matrix must be positive and finite, but is {value}."
+                )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The spaces and matrices that a program uses, by name."""
+
+    spaces: tuple[str, ...]
+    matrices: Mapping[str, MatrixSpec] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse matrices between unknown spaces."""
+        for name, spec in self.matrices.items():
+            for space in (spec.row, spec.column):
+                if space not in self.spaces:
+                    raise InvalidProblem(
+                        f"Matrix `{name}` uses the space `{space}`, but the layout has the spaces "
+                        f"{list(self.spaces)}; add it or rename it."
+                    )
+
+
+class State(eqx.Module):
+    """Everything a program knows; each verb returns a new state.
+
+    Attributes:
+        spaces: The spaces by name.
+        matrices: The matrices by name, all conditioned or all finite.
+        vectors: Vectors that the program keeps between steps, by name, with the space they live in
+            in `homes`.
+    """
+
+    spaces: dict[str, Any]
+    matrices: dict[str, Any]
+    vectors: dict[str, Float[Array, "k n"]]
+    homes: dict[str, str | None] = eqx.field(static=True)
+
+    def space(self, name: str) -> Space:
+        """The space of that name."""
+        return self.spaces[name]
+
+    def inner(self, space: str, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Array:
+        """Single-site averages of all products of two blocks of vectors of a space."""
+        return self.spaces[space].inner(x, y)
+
+    def normals(self, space: str, count: int) -> tuple[Self, Float[Array, "k n"]]:
+        """Draw `count` fresh standard normals in a space."""
+        new, z = self.spaces[space].normals(count)
+        return self._replace(spaces={space: new}), z
+
+    def keep(self, name: str, space: str | None, x: Float[Array, "k n"]) -> Self:
+        """Keep vectors of a space (or, with `None`, plain numbers) between steps, by name."""
+        homes = {**self.homes, name: space}
+        return type(self)(self.spaces, self.matrices, {**self.vectors, name: x}, homes)
+
+    def mv(self, name: str, x: Float[Array, "k m"]) -> tuple[Self, Float[Array, "k n"]]:
+        """The product `W x` for a block of vectors of the column space."""
+        return self._product(name, "mv", x)
+
+    def rmv(self, name: str, y: Float[Array, "k n"]) -> tuple[Self, Float[Array, "k m"]]:
+        """The product `W^T y` for a block of vectors of the row space."""
+        return self._product(name, "rmv", y)
+
+    def _product(self, name: str, verb: str, x: Array) -> tuple[Self, Array]:
+        matrix = self.matrices[name]
+        column, row = self.spaces[matrix.column], self.spaces[matrix.row]
+        matrix, column, row, y = getattr(matrix, verb)(column, row, x)
+        spaces = {matrix.column: column, matrix.row: row}
+        return self._replace(spaces=spaces, matrices={name: matrix}), y
+
+    def update(
+        self,
+        name: str,
+        coefficients: Float[Array, " k"],
+        *,
+        step: Scalar = 1.0,
+        decay: Scalar = 0.0,
+        momentum: Scalar = 0.0,
+        ridge: Scalar = 0.0,
+    ) -> Self:
+        """Train a matrix along the outer products of its most recent `rmv` and `mv` arguments.
+
+        `G = sum_k c_k y_k x_k^T / m`, `V <- momentum V + G - ridge W`,
+        `W <- (1 - decay) W + step V`.
+        """
+        matrix = self.matrices[name].update(coefficients, step, decay, momentum, ridge)
+        return self._replace(matrices={name: matrix})
+
+    def forget(self) -> Self:
+        """Drop the memory of recent arguments; done by the runner after every step."""
+        return self._replace(matrices={k: m.forget() for k, m in self.matrices.items()})
+
+    def _replace(
+        self, spaces: Mapping[str, Any] | None = None, matrices: Mapping[str, Any] | None = None
+    ) -> Self:
+        return type(self)(
+            {**self.spaces, **(spaces or {})},
+            {**self.matrices, **(matrices or {})},
+            self.vectors,
+            self.homes,
+        )
+
+
+def sampled_state(
+    layout: Layout, samples: int, capacity: int, tolerance: Scalar, seed: tuple[int, ...]
+) -> State:
+    """A state of sampled spaces: the limit, with Monte-Carlo error of order `samples**-0.5`.
+
+    Args:
+        layout: Spaces and matrices.
+        samples: Points of each space, a power of two.
+        capacity: Directions there is room for in each history at first; doubled when needed.
+        tolerance: Relative squared norm below which a direction is not recorded.
+        seed: Integers that name the replicate.
+    """
+    room = {name: _room(layout, name, capacity) for name in layout.spaces}
+    spaces = {
+        name: SampledSpace.create(samples, known, drawn, (*seed, index))
+        for index, (name, (known, drawn)) in enumerate(room.items())
+    }
+    return _conditioned(layout, spaces, capacity, tolerance)
+
+
+def exact_state(layout: Layout, capacity: int, tolerance: Scalar) -> State:
+    """A state of exact Gaussian spaces: the limit of a linear program without sampling error."""
+    # One size for all spaces, so that programs may stack vectors of different ones.
+    room = max(_room(layout, name, capacity)[1] for name in layout.spaces)
+    spaces = {name: ExactSpace.create(room) for name in layout.spaces}
+    return _conditioned(layout, spaces, capacity, tolerance)
+
+
+def _room(layout: Layout, space: str, capacity: int) -> tuple[int, int]:
+    """Room for known vectors and for normals: per attached matrix one history of each."""
+    sides = sum((m.row == space) + (m.column == space) for m in layout.matrices.values())
+    return (2 * sides + 1) * capacity, (sides + 1) * capacity
+
+
+def _conditioned(
+    layout: Layout, spaces: Mapping[str, KnownSpace], capacity: int, tolerance: Scalar
+) -> State:
+    matrices = {}
+    for name, spec in layout.matrices.items():
+        n, m = spaces[spec.row].capacity, spaces[spec.column].capacity
+        zero = jnp.asarray(np.zeros((capacity, capacity)))
+        matrices[name] = GaussianMatrix(
+            row=spec.row,
+            column=spec.column,
+            variance=spec.variance,
+            aspect_ratio=spec.aspect_ratio,
+            response=spec.response,
+            tolerance=jnp.asarray(tolerance),
+            forward=History.create(capacity, m, n),
+            backward=History.create(capacity, n, m),
+            decay=jnp.asarray(1.0),
+            trained=zero,
+            velocity=(jnp.asarray(0.0), zero),
+            queries=(None, None),
+        )
+    return State(dict(spaces), matrices, {}, {})
+
+
+def finite_state(layout: Layout, sizes: Mapping[str, int], key: Key[Array, ""]) -> State:
+    """A state of actual vectors and matrices of the given sizes.
+
+    Raises:
+        InvalidProblem: If a matrix's sizes do not have its aspect ratio.
+    """
+    keys = jax.random.split(key, len(layout.spaces) + len(layout.matrices))
+    spaces = {
+        name: FiniteSpace(k, sizes[name]) for name, k in zip(layout.spaces, keys, strict=False)
+    }
+    matrices = {}
+    for (name, spec), k in zip(layout.matrices.items(), keys[len(spaces) :], strict=True):
+        shape = (sizes[spec.row], sizes[spec.column])
+        if abs(shape[0] / shape[1] / spec.aspect_ratio - 1) > 1 / min(shape):
+            raise InvalidProblem(
+                f"Matrix `{name}` is {shape[0]} x {shape[1]}, but its aspect ratio is "
+                f"{spec.aspect_ratio}; choose sizes with that ratio."
+            )
+        matrices[name] = FiniteMatrix.create(spec.row, spec.column, shape, spec.variance, k)
+    return State(spaces, matrices, {}, {})

@@ -1,0 +1,17 @@
+"""Kernel evolution in wide networks: training of fully connected networks at infinite width."""
+
+from orderparam.kernels.activations import Activation, activation, scaled_tanh
+from orderparam.kernels.causal import Causal
+from orderparam.kernels.exact_linear import ExactLinear
+from orderparam.kernels.network import MLP
+from orderparam.kernels.problem import KernelEvolution
+
+__all__ = [
+    "MLP",
+    "Activation",
+    "Causal",
+    "ExactLinear",
+    "KernelEvolution",
+    "activation",
+    "scaled_tanh",
+]

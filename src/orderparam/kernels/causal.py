@@ -1,0 +1,255 @@
+"""The causal method: one pass through time with the conditioning engine, sampled."""
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.engine import (
+    Run,
+    crowding_notes,
+    dropped,
+    known,
+    orthogonality_loss,
+    ranks,
+    run,
+    sampled_state,
+    shard,
+)
+from orderparam.errors import Diverged, InvalidProblem
+from orderparam.kernels.initial import initial_kernels, stable_learning_rate
+from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.program import kernel_program, layout
+from orderparam.progress import progress as progress_bar
+from orderparam.results import Solution, Verdict
+
+BLOWN_UP = 1e3
+"""Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
+
+
+class Causal(Method):
+    """Causal sampling: the infinite-width limit in one pass through time, with error bars.
+
+    Each layer is a space of `samples` points; initial weights are Gaussian matrices conditioned on
+    all earlier products. There is nothing to iterate, at any feature-learning strength. Standard
+    errors come from `replicates` independent scramblings.
+
+    Args:
+        samples: Points S of each space; rounded up to a power of two, at least 64.
+        replicates: Independent scramblings R >= 2.
+        tolerance: Relative squared norm below which a direction is not recorded, in (0, 1).
+            Smaller values lower the truncation bias and raise rank and time.
+        response: Keep the response terms; without them this is the gradient-independence
+            approximation.
+        capacity: Directions there is room for at first (doubled when needed, with a new
+            compilation); `None` guesses from the number of samples of data and the tolerance.
+        devices: Number of devices that share the points of each space.
+
+    Cost: O(P S r) time per step and layer and O(S r) memory, r the rank of the histories, which
+    saturates: time is linear in the number of steps for smooth activations.
+
+    Source: Bordelon & Pehlevan (2022), discrete time; engine.md sections 2-4.
+    """
+
+    name: ClassVar[str] = "causal"
+
+    samples: int = eqx.field(static=True)
+    replicates: int = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    response: bool = eqx.field(static=True)
+    capacity: int | None = eqx.field(static=True)
+    devices: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        samples: int = 4096,
+        replicates: int = 8,
+        tolerance: float = 1e-3,
+        response: bool = True,
+        capacity: int | None = None,
+        devices: int = 1,
+    ) -> None:
+        _check("samples", samples, 2, int)
+        _check("replicates", replicates, 2, int)
+        _check("devices", devices, 1, int)
+        if capacity is not None:
+            _check("capacity", capacity, 1, int)
+        if not 0 < tolerance < 1:
+            raise InvalidProblem(
+                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; 1e-3 is usual."
+            )
+        rounded = 2 ** max(6, math.ceil(math.log2(samples)))
+        if rounded != samples:
+            warnings.warn(
+                f"Sobol samples come in powers of two from 64 on: samples = {samples} is raised to "
+                f"{rounded}.",
+                stacklevel=2,
+            )
+        self.samples, self.replicates, self.tolerance = rounded, replicates, float(tolerance)
+        self.response, self.capacity, self.devices = response, capacity, devices
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("samples", "replicates", "tolerance", "response", "capacity", "devices")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+    def first_capacity(self, problem: KernelEvolution) -> int:
+        """Directions there is room for at first: measured ranks grow like P log(1/tolerance)."""
+        if self.capacity is not None:
+            return self.capacity
+        block = problem.data.count + problem.data.test_count
+        digits = -math.log10(self.tolerance)
+        guess = block * max(2.5 * digits - 1.5, 2.0)
+        return int(min(64 * math.ceil(guess / 64), max(64, self.samples // 4) + block))
+
+    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory of spaces, histories and saved arrays, and time from the number of products."""
+        layers, block = problem.network.depth, problem.data.count + problem.data.test_count
+        rank = self.first_capacity(problem)
+        points = 0
+        for i in range(1, layers + 1):
+            sides = 2 - (i == 1) - (i == layers)
+            points += self.samples * ((2 * sides + 1) + (sides + 1)) * rank
+        fields = 4 * layers * block * self.samples
+        kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
+        grid = len(save.grid(problem.steps))
+        kernels = self.replicates * grid * (2 * layers + 1) * block**2
+        # The loop holds a state and its predecessor, in case the block must be repeated.
+        memory = 8 * (3 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels)
+        work = 4.0 * self.samples * block * rank * (5 * layers - 4)
+        seconds = (self.replicates + 2) * problem.steps * work / FLOPS
+        return Estimate(memory, seconds)
+
+    def solve(
+        self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
+    ) -> Solution:
+        """Run all replicates, and one more at ten times the tolerance to see the truncation."""
+        notes = _stability_note(problem)
+        start = time.perf_counter()
+        total = (self.replicates + 1) * problem.steps
+        with progress_bar(total, "causal", progress) as advance:
+            runs = [
+                self._replicate(problem, save, (seed, r), self.tolerance, advance)
+                for r in range(self.replicates)
+            ]
+            coarser = self._replicate(
+                problem, SavePlan(save.grid(problem.steps)), (seed, 0), 10 * self.tolerance, advance
+            )
+        diagnostics = self._diagnostics(runs, coarser, notes)
+        diagnostics["total_seconds"] = time.perf_counter() - start
+        return pack_theory(
+            problem,
+            save,
+            runs,
+            method=self.config(),
+            seed=seed,
+            verdict=_verdict(diagnostics),
+            message=" ".join(diagnostics["notes"]) or "Every replicate ran to the last step.",
+            diagnostics=diagnostics,
+        )
+
+    def _replicate(
+        self,
+        problem: KernelEvolution,
+        save: SavePlan,
+        seed: tuple[int, int],
+        tolerance: float,
+        advance: Any,
+    ) -> Run:
+        plan = layout(problem.network.weight_std, self.response)
+        capacity = self.first_capacity(problem)
+        state = sampled_state(plan, self.samples, capacity, tolerance, seed)
+        if self.devices > 1:
+            state = shard(state, self.devices)
+        grid = save.grid(problem.steps)
+        last, scale = -1, 0.0
+
+        def after_block(step: int, observed: Mapping[str, np.ndarray]) -> None:
+            nonlocal last, scale
+            loss = observed["loss"]
+            scale = max(scale, float(loss[:2].max())) if last < 0 else scale
+            if loss.max() > BLOWN_UP * max(scale, 1e-12):
+                at = grid[grid > last][int(np.argmax(loss > BLOWN_UP * max(scale, 1e-12)))]
+                raise Diverged(
+                    f"The loss grew to {loss.max():.3g} by step {at}, from {scale:.3g} at the "
+                    "start; lower the learning rate."
+                )
+            advance(step - last)
+            last = step
+
+        return run(
+            kernel_program(problem),
+            state,
+            grid,
+            fields_at=grid if save.two_time else save.fields_at,
+            block=min(64, len(grid)),
+            after_block=after_block,
+        )
+
+    def _diagnostics(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
+        first, last = runs[0], runs[-1].state
+        scale = max(float(first.observed["loss"][0]), 1e-300)
+        # The bias falls at least threefold (five times where measured) for a tenfold tolerance, so
+        # what is left is at most half of the shift. A coarser run costs a fraction of a finer one.
+        shift = np.abs(first.observed["loss"] - coarser.observed["loss"]).max() / scale / 2
+        losses = np.stack([r.observed["loss"] for r in runs])
+        error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs)) / scale
+        for sentence in crowding_notes(last):
+            notes.append(sentence)
+        if shift > 3 * error:
+            notes.append(
+                f"Truncation moves the loss by {shift:.1e} of its start, more than its standard "
+                f"error {error:.1e}; lower `tolerance` to reduce it."
+            )
+        return {
+            "replicates": len(runs),
+            "ranks": {name: list(pair) for name, pair in ranks(last).items()},
+            "known": known(last),
+            "largest_dropped": max(dropped(r.state) for r in runs),
+            "truncation_bias": float(shift),
+            "loss_standard_error": float(error),
+            "orthogonality_loss": orthogonality_loss(last),
+            "notes": notes,
+        }
+
+
+FLOPS = 8e9
+"""Floating-point operations per second that the estimate assumes of one core."""
+
+LARGEST_ERROR = 0.1
+"""Standard error or truncation bias, relative to the first loss, that a result may carry."""
+
+
+def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
+    worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
+    return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
+
+
+def _stability_note(problem: KernelEvolution) -> list[str]:
+    """Warn before long work if the learning rate is above the stability limit at the start."""
+    tangent = initial_kernels(problem.network, problem.data.gram())[2]
+    count = problem.data.count
+    limit = stable_learning_rate(tangent[:count, :count])
+    if problem.learning_rate <= limit:
+        return []
+    sentence = (
+        f"The learning rate {problem.learning_rate:g} is above the stability limit {limit:.3g} of "
+        "the initial kernel; training may diverge."
+    )
+    warnings.warn(sentence, stacklevel=4)
+    return [sentence]
+
+
+def _check(name: str, value: Any, least: int, kind: type) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind) or value < least:
+        raise InvalidProblem(
+            f"Argument `{name}` must be an integer of at least {least}, but is {value!r}; "
+            "choose a larger integer."
+        )

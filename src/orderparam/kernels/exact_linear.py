@@ -1,0 +1,104 @@
+"""The exact method for linear networks: the same program in exact Gaussian spaces."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.engine import dropped, exact_state, known, orthogonality_loss, ranks, run
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.program import kernel_program, layout
+from orderparam.progress import progress as progress_bar
+from orderparam.results import Solution, Verdict
+
+
+class ExactLinear(Method):
+    """Deep linear networks without sampling error: vectors are coefficients of normals.
+
+    Equals the closed algebraic kernel equations of the paper.
+
+    Args:
+        tolerance: Relative squared norm below which a direction is not recorded; results are
+            accurate to about its square root. In (0, 1).
+
+    Cost: O(P r^2) time per step and layer, O(r^2) memory, r the rank of the histories.
+
+    Source: Bordelon & Pehlevan (2022), deep linear networks; engine.md section 4.
+    """
+
+    name: ClassVar[str] = "exact-linear"
+
+    tolerance: float = eqx.field(static=True)
+
+    def __init__(self, tolerance: float = 1e-22) -> None:
+        if not 0 < tolerance < 1:
+            raise InvalidProblem(
+                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; "
+                "1e-22 is usual."
+            )
+        self.tolerance = float(tolerance)
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        return {"name": self.name, "tolerance": self.tolerance}
+
+    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory of histories and kernels, and time from the number of products."""
+        block, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        rank = _capacity(problem)
+        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * block**2
+        memory = 8 * (24 * layers * rank**2 + 3 * kernels)
+        return Estimate(memory, problem.steps * layers * 48.0 * block * rank**2 / 4e9)
+
+    def solve(
+        self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
+    ) -> Solution:
+        """Run the program once; there is nothing random."""
+        if not problem.network.activation.linear:
+            raise UnsupportedCombination(
+                f"The method exact-linear needs a linear network, but the activation is "
+                f"{problem.network.activation.config()}; use the method causal."
+            )
+        grid = save.grid(problem.steps)
+        state = exact_state(layout(problem.network.weight_std), _capacity(problem), self.tolerance)
+        with progress_bar(problem.steps, "exact", progress) as advance:
+            last = -1
+
+            def after_block(step: int, observed: Mapping[str, Any]) -> None:
+                nonlocal last
+                del observed
+                advance(step - last)
+                last = step
+
+            result = run(
+                kernel_program(problem),
+                state,
+                grid,
+                fields_at=grid if save.two_time else (),
+                block=min(64, len(grid)),
+                after_block=after_block,
+            )
+        diagnostics = {
+            "ranks": {name: list(pair) for name, pair in ranks(result.state).items()},
+            "known": known(result.state),
+            "largest_dropped": dropped(result.state),
+            "orthogonality_loss": orthogonality_loss(result.state),
+            "notes": [],
+        }
+        return pack_theory(
+            problem,
+            save,
+            [result],
+            method=self.config(),
+            seed=seed,
+            verdict=Verdict.CONVERGED,
+            message="Exact: no sampling error.",
+            diagnostics=diagnostics,
+        )
+
+
+def _capacity(problem: KernelEvolution) -> int:
+    return 16 * (problem.data.count + problem.data.test_count)

@@ -1,0 +1,217 @@
+"""Figures of kernel evolution: losses, kernels, alignment, deviations and single-site fields.
+
+Every function takes pairs of theory and experiment, one for each case of a study, and returns a
+matplotlib figure that is neither shown nor saved.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from orderparam.plots.curves import network_curves, theory_curve, time_axis
+from orderparam.plots.deviation import deviations, draw_deviation, draw_guide
+from orderparam.plots.heatmaps import heat_maps
+from orderparam.plots.histogram import histograms
+from orderparam.plots.pair import Pair
+from orderparam.plots.style import colour, describe, legend_below, panels, styled
+
+SYMBOLS = {
+    "gamma0": r"\gamma_0", "learning_rate": r"\eta", "depth": "L", "steps": "T", "count": "P_c",
+}  # fmt: skip
+_ACTIVATIONS = {
+    "tanh": r"\tanh h",
+    "erf": r"\mathrm{erf}\,h",
+    "relu": r"\max(0, h)",
+    "relu_normalized": r"\sqrt{2}\,\max(0, h)",
+    "softplus": r"\ln(1 + e^h)",
+    "gelu": r"h\,(1 + \mathrm{erf}(h/\sqrt{2}))/2",
+    "linear": "h",
+}
+_DEVIATING = {"loss": r"loss $\mathcal{L}$", "f": "$f$", "Phi": r"$\Phi^\ell$", "G": r"$G^\ell$"}
+_BANDS = "bands: theory ± 2 standard errors; networks from lowest to highest over seeds"
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A figure that a study can ask for by name.
+
+    Args:
+        draw: Makes the figure.
+        caption: What it shows, for the report.
+        each_case: Drawn once for each case instead of once for all.
+        needs: Variables of the theory without which it cannot be drawn.
+        networks: Whether it cannot be drawn without an experiment.
+    """
+
+    draw: Callable[[Sequence[Pair]], Figure]
+    caption: str
+    each_case: bool = False
+    needs: tuple[str, ...] = ()
+    networks: bool = False
+
+
+def activation_text(name: str) -> str:
+    r"""The definition of an activation as mathematics, such as "$\phi(h) = \tanh h$"."""
+    scaled = re.fullmatch(r"scaled_tanh\((.*)\)", name)
+    if scaled:
+        beta = f"{float(scaled[1]):g}"
+        return rf"$\phi(h) = \tanh({beta}\,h)/{beta}$"
+    return rf"$\phi(h) = {_ACTIVATIONS[name]}$" if name in _ACTIVATIONS else f"φ = {name}"
+
+
+def _model(pair: Pair) -> str:
+    """Network, activation and learning rate in one line."""
+    problem = pair.theory.problem
+    network = problem["network"]
+    layers = "1 hidden layer" if network["depth"] == 1 else f"{network['depth']} hidden layers"
+    rate = rf"$\eta = {problem['learning_rate']:g}$"
+    return f"{network['kind']}, {layers}, {activation_text(network['activation'])}, {rate}"
+
+
+def _train(pair: Pair, kernel: xr.DataArray) -> tuple[np.ndarray, list[int]]:
+    """A kernel on the train samples ordered by class, and where new classes begin."""
+    theory = pair.theory
+    train = np.flatnonzero(theory["split"].values == "train")
+    target = theory["Delta"].isel(time=0).values + theory["f"].isel(time=0).values[train]
+    order = np.argsort(np.round(target, 9), kind="stable")
+    boundaries = np.flatnonzero(np.diff(np.round(target[order], 9)) != 0) + 1
+    chosen = train[order]
+    return kernel.values[np.ix_(chosen, chosen)], boundaries.tolist()
+
+
+@styled
+def loss_curves(pairs: Sequence[Pair]) -> Figure:
+    """Loss over time: the theory with its error band, and networks of every width."""
+    figure, axes = panels(1, len(pairs), sharey=True)
+    for panel, pair in zip(axes[0], pairs, strict=True):
+        for index, width in enumerate(pair.widths):
+            count = pair.networks("loss", width).sizes["seed"]
+            label = f"networks, N = {width} ({count} seeds)"
+            network_curves(panel, pair, "loss", width, colour=colour(index), label=label)
+        theory_curve(panel, pair, "loss", label=r"theory, N → ∞")
+        panel.set(yscale="log", xlabel=time_axis(pair.theory["loss"])[1], title=pair.label)
+    axes[0, 0].set_ylabel(r"loss $\mathcal{L} = \frac{1}{2P}\sum_\mu (f_\mu - y_\mu)^2$")
+    legend_below(figure, axes[0], columns=4)
+    describe(figure, "Training loss", f"{_model(pairs[0])}; {_BANDS}")
+    return figure
+
+
+@styled
+def kernel_maps(pairs: Sequence[Pair]) -> Figure:
+    """The NTK and the last layer's kernel before and after training, beside the networks'."""
+    (pair,) = pairs
+    sides: list[tuple[str, Callable[[str], xr.DataArray]]] = [("theory", lambda n: pair.theory[n])]
+    if pair.widths:
+        width = pair.widths[-1]
+        sides.append((f"N = {width}", lambda n: pair.networks(n, width).mean("seed")))
+    last = int(pair.theory["layer"].values[-1])
+    kernels = {"ntk": "NTK  $K$", "Phi": rf"feature kernel  $\Phi^{{{last}}}$"}
+    figure, axes = panels(2, 2 * len(sides), size=(2.3, 2.3), sharex=True, sharey=True)
+    for row, (name, label) in enumerate(kernels.items()):
+        matrices, boundaries = [], []
+        for column, (when, (side, get)) in enumerate((w, s) for w in (0, -1) for s in sides):
+            kernel = get(name).isel(time=when)
+            kernel = kernel.sel(layer=last) if "layer" in kernel.dims else kernel
+            matrix, boundaries = _train(pair, kernel)
+            matrices.append(matrix)
+            axes[row, column].set_title(f"{side}, $t = {int(kernel['time'])}$")
+            axes[1, column].set_xlabel(r"sample $\nu$")
+        heat_maps(figure, axes[row], matrices, label=label, boundaries=boundaries)
+        axes[row, 0].set_ylabel(r"sample $\mu$")
+    note = "samples ordered by class, thin lines between classes; networks: mean over seeds"
+    describe(figure, f"Kernels before and after training, {pair.label}", f"{_model(pair)}; {note}")
+    return figure
+
+
+@styled
+def alignment(pairs: Sequence[Pair]) -> Figure:
+    """Alignment of the NTK and of the last layer's kernel with the targets, over time."""
+    last = int(pairs[0].theory["layer"].values[-1])
+    shown: dict[str, tuple[str, dict[str, object]]] = {
+        "alignment": (r"NTK alignment  $A = y^\top K y \,/\, (\|K\|_F\, |y|^2)$", {}),
+        "Phi_alignment": (rf"alignment of $\Phi^{{{last}}}$ with $y y^\top$", {"layer": last}),
+    }
+    figure, axes = panels(1, len(shown), size=(4.0, 3.0))
+    for panel, (name, (label, select)) in zip(axes[0], shown.items(), strict=True):
+        for index, pair in enumerate(pairs):
+            style = {"colour": colour(index), **select}
+            theory_curve(panel, pair, name, label=f"{pair.label}, theory", **style)
+            if pair.widths:
+                width = pair.widths[-1]
+                text = f"{pair.label}, N = {width}"
+                network_curves(panel, pair, name, width, label=text, **style)
+        panel.set(xlabel=time_axis(pairs[0].theory[name])[1], ylabel=label)
+    legend_below(figure, axes[0], columns=3)
+    describe(figure, "Kernels turn towards the targets", f"{_model(pairs[0])}; {_BANDS}")
+    return figure
+
+
+@styled
+def deviation(pairs: Sequence[Pair]) -> Figure:
+    """Deviation of single networks from the theory against width, with fitted slopes."""
+    figure, axes = panels(1, len(pairs), size=(3.4, 3.4), sharey=True)
+    for panel, pair in zip(axes[0], pairs, strict=True):
+        measured = {name: deviations(pair, name) for name in _DEVIATING}
+        for index, (name, symbol) in enumerate(_DEVIATING.items()):
+            draw_deviation(panel, measured[name], index, symbol)
+        draw_guide(panel, measured["Phi"])
+        panel.set(xscale="log", yscale="log", xlabel="width $N$", title=pair.label)
+        panel.set_xticks(pair.widths, [str(width) for width in pair.widths])
+        panel.minorticks_off()
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    axes[0, 0].set_ylabel("relative rms deviation from theory")
+    note = (
+        "filled: single networks, over time and entries (slope with 95 % interval); "
+        "open: mean over seeds where its error allows"
+    )
+    describe(figure, "Networks approach the theory as they widen", f"{_model(pairs[0])}\n{note}")
+    return figure
+
+
+@styled
+def field_histograms(pairs: Sequence[Pair]) -> Figure:
+    """Distribution of preactivations before and after training in every layer."""
+    (pair,) = pairs
+    fields = pair.theory["h"]
+    layers = fields["layer"].values.tolist()
+    times = fields["field_time"].values.tolist()
+    figure, axes = panels(len(times), len(layers), size=(2.8, 2.2), sharex="col")
+    train = np.flatnonzero(pair.theory["split"].values == "train")
+    for row, column in np.ndindex(axes.shape):
+        at = {"field_time": times[row], "layer": layers[column]}
+        neurons = None
+        if pair.experiment is not None and "h" in pair.experiment:
+            neurons = pair.experiment["h"].sel(at).isel(sample=train).values.ravel()
+        samples = fields.sel(at).isel(sample=train).values.ravel()
+        label = f"neurons, N = {pair.widths[-1]}" if pair.widths else ""
+        panel = cast(Axes, axes[row, column])
+        histograms(panel, samples[np.isfinite(samples)], neurons, neuron_label=label)
+        panel.set_title(f"layer {layers[column]}, $t = {times[row]}$")
+        if row == len(times) - 1:
+            panel.set_xlabel(rf"preactivation $h^{{{layers[column]}}}$")
+        panel.set_ylabel("density" if column == 0 else "")
+    legend_below(figure, axes[0], columns=2)
+    title = f"Single-site distributions, {pair.label}"
+    describe(figure, title, f"{_model(pair)}; pooled over all train samples")
+    return figure
+
+
+FIGURES: dict[str, FigureKind] = {
+    "loss": FigureKind(loss_curves, "Loss over time.", needs=("loss",)),
+    "kernels": FigureKind(
+        kernel_maps, "Kernels before and after training.", True, ("ntk", "Phi", "Delta", "f")
+    ),
+    "alignment": FigureKind(
+        alignment, "Alignment over time.", needs=("alignment", "Phi_alignment")
+    ),
+    "deviation": FigureKind(
+        deviation, "Deviation against width.", needs=tuple(_DEVIATING), networks=True
+    ),
+    "fields": FigureKind(field_histograms, "Distributions of the fields.", True, ("h",)),
+}

@@ -1,0 +1,69 @@
+"""Kernels at initialisation by quadrature, and the largest stable learning rate."""
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.kernels.activations import Activation
+from orderparam.kernels.network import MLP
+
+NODES = 40
+"""Gauss-Hermite nodes in each of two directions; exact to rounding for smooth activations."""
+
+
+def initial_kernels(
+    network: MLP, input_kernel: Float[np.ndarray, "sample sample"]
+) -> tuple[
+    Float[np.ndarray, "layer sample sample"],
+    Float[np.ndarray, "layer sample sample"],
+    Float[np.ndarray, "sample sample"],
+]:
+    """Phi^l, G^l (l = 1..L) and the tangent kernel of an infinitely wide network before training.
+
+    `Phi^l = E[phi(u) phi(v)]` with (u, v) Gaussian of covariance `sigma^2 Phi^{l-1}`, and
+    `G^l = sigma^2 G^{l+1} E[phi'(u) phi'(v)]`. Cost O(L P^2); smooth activations are accurate to
+    rounding, kinked ones to about 1 %.
+
+    Source: Bordelon & Pehlevan (2022), section 3 (lazy limit).
+    """
+    phis, slopes, below = [], [], input_kernel
+    for std in network.weight_std:
+        phi, slope = _gaussian_averages(network.activation, std**2 * below)
+        phis.append(phi)
+        slopes.append(slope)
+        below = phi
+    gs = [slopes[-1]]
+    for std, slope in zip(network.weight_std[:0:-1], slopes[-2::-1], strict=True):
+        gs.insert(0, std**2 * gs[0] * slope)
+    Phi, G = np.stack(phis), np.stack(gs)
+    lower = np.concatenate([input_kernel[None], Phi])
+    upper = np.concatenate([G, np.ones_like(G[:1])])
+    return Phi, G, np.sum(lower * upper, axis=0)
+
+
+def stable_learning_rate(tangent: Float[np.ndarray, "train train"]) -> float:
+    """`2 / lambda_max(K/P)`: above it full-batch gradient descent leaves its starting point."""
+    return 2 * len(tangent) / float(np.linalg.eigvalsh(tangent)[-1])
+
+
+def _gaussian_averages(
+    activation: Activation, covariance: Float[np.ndarray, "sample sample"]
+) -> tuple[Float[np.ndarray, "sample sample"], Float[np.ndarray, "sample sample"]]:
+    """`E[phi(u) phi(v)]` and `E[phi'(u) phi'(v)]` for every pair of samples."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    weights = weights / weights.sum()
+    scale = np.sqrt(np.diagonal(covariance))
+    norm = np.where(scale > 0, scale, 1.0)
+    # v = s_v (rho n_1 + sqrt(1 - rho^2) n_2) for u = s_u n_1.
+    rho = np.clip(covariance / np.outer(norm, norm), -1, 1)
+    values = {}
+    for name, function in (("phi", activation), ("slope", activation.derivative)):
+        rows = []
+        for i in range(len(scale)):
+            mixed = np.multiply.outer(rho[i], nodes)[:, :, None]
+            mixed = mixed + np.multiply.outer(np.sqrt(1 - rho[i] ** 2), nodes)[:, None, :]
+            second = np.asarray(function(jax.numpy.asarray(scale[:, None, None] * mixed)))
+            first = np.asarray(function(jax.numpy.asarray(scale[i] * nodes)))
+            rows.append(np.einsum("a,jab,b->j", weights * first, second, weights))
+        values[name] = np.stack(rows)
+    return values["phi"], values["slope"]

@@ -1,0 +1,91 @@
+"""The figure of a comparison: one variable of theory and experiment on the same axes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from orderparam.errors import InvalidProblem
+from orderparam.plots.curves import network_curves, theory_curve, time_axis
+from orderparam.plots.pair import Pair
+from orderparam.plots.style import THEORY, colour, describe, panels, styled
+
+if TYPE_CHECKING:
+    from orderparam.results import Comparison
+
+_MOST_POINTS = 4000
+
+
+@styled
+def comparison_figure(comparison: "Comparison", variable: str | None = None) -> Figure:
+    """Draw one variable of a comparison.
+
+    A variable of time alone is drawn as curves at every width. Of any other variable each entry
+    at each time is a point: the mean over the widest networks against the theory.
+
+    Args:
+        comparison: Holds theory and experiment.
+        variable: One that both have; `None` for the loss, or the first without one.
+
+    Returns:
+        A figure, neither shown nor saved.
+
+    Raises:
+        InvalidProblem: If the variable was not compared.
+    """
+    rows = {row.variable: row for row in comparison.table}
+    name = variable or ("loss" if "loss" in rows else next(iter(rows)))
+    if name not in rows:
+        raise InvalidProblem(
+            f"The variable {name!r} was not compared; choose one of {', '.join(rows)}."
+        )
+    pair = Pair(comparison.theory, comparison.experiment)
+    figure, axes = panels(1, 1, size=(4.6, 3.4))
+    meaning = pair.theory[name].attrs.get("long_name", name)
+    if pair.theory[name].dims == ("time",):
+        _curves(axes[0, 0], pair, name)
+        note = "bands: theory ± 2 standard errors; networks, lowest to highest over seeds"
+    else:
+        _points(axes[0, 0], pair, name)
+        note = "points: every saved time and entry; bars: standard deviation over seeds"
+    row = rows[name]
+    describe(figure, f"{meaning}: {row.verdict} (z = {row.z:.1f})", note)
+    axes[0, 0].legend()
+    return figure
+
+
+def variable_symbol(pair: Pair, name: str) -> str:
+    """The symbol of a variable as mathematics, or its name."""
+    symbol = pair.theory[name].attrs.get("symbol")
+    return f"${symbol}$" if symbol else name
+
+
+def _curves(axes: Axes, pair: Pair, name: str) -> None:
+    """A variable of time alone."""
+    for index, width in enumerate(pair.widths):
+        count = pair.networks(name, width).sizes["seed"]
+        label = f"N = {width}, {count} networks"
+        network_curves(axes, pair, name, width, colour=colour(index), label=label)
+    theory_curve(axes, pair, name, label="theory")
+    axes.set_xlabel(time_axis(pair.theory[name])[1])
+    axes.set_ylabel(f"{pair.theory[name].attrs.get('long_name', '')} {variable_symbol(pair, name)}")
+
+
+def _points(axes: Axes, pair: Pair, name: str) -> None:
+    """Every entry of a variable, the networks' mean against the theory."""
+    theory = pair.theory[name]
+    width = pair.widths[-1]
+    runs = pair.networks(name, width).transpose("seed", *theory.dims).values
+    step = -(-theory.size // _MOST_POINTS)
+    x = theory.values.ravel()[::step]
+    y = runs.reshape(len(runs), -1)[:, ::step]
+    spread = y.std(axis=0, ddof=1) if len(y) > 1 else np.zeros_like(x)
+    axes.errorbar(
+        x, y.mean(axis=0), yerr=spread, fmt=".", markersize=3, elinewidth=0.5, alpha=0.5,
+        color=colour(2), label=f"N = {width}, {len(y)} networks", rasterized=True,
+    )  # fmt: skip
+    ends = [x.min(), x.max()]
+    axes.plot(ends, ends, color=THEORY, linewidth=1, label="networks = theory")
+    axes.set_xlabel(f"{variable_symbol(pair, name)}, theory")
+    axes.set_ylabel(f"{variable_symbol(pair, name)}, networks")

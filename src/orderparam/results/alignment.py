@@ -1,0 +1,184 @@
+"""Bringing a theory and an experiment to the same axes, or saying why they do not fit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from orderparam.errors import IncompatibleSolutions
+from orderparam.results.plain import first_difference
+from orderparam.results.solution import Solution
+
+_RUN_DIMS = ("width", "seed")
+# Coordinates such as learning rate times step are products that may be rounded differently.
+_COORDINATE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One variable of both sides with all its entries in one axis.
+
+    `obstacle` says why it cannot be tested, and is empty where it can. `rounding` is the relative
+    difference that the precision of the runs explains where neither side has any spread.
+    """
+
+    name: str
+    theory: Float[np.ndarray, " entry"]
+    theory_se: Float[np.ndarray, " entry"] | None
+    runs: Float[np.ndarray, "width seed entry"]
+    valid: Bool[np.ndarray, "width seed"]
+    widths: Float[np.ndarray, " width"]
+    rounding: float
+    obstacle: str
+
+
+def check_pair(theory: Solution, experiment: Solution) -> None:
+    """Refuse two results that are not theory and experiment of one problem.
+
+    Raises:
+        IncompatibleSolutions: Naming the first difference.
+    """
+    if (theory.kind, experiment.kind) != ("theory", "experiment"):
+        raise IncompatibleSolutions(
+            f"`compare` takes a theory and then an experiment, but was given a {theory.kind} and "
+            f"then a {experiment.kind}; give the result of `solve` first and that of `simulate` "
+            "second."
+        )
+    difference = first_difference(theory.family, experiment.family, "family")
+    difference = difference or first_difference(theory.problem, experiment.problem, "problem")
+    if difference:
+        raise IncompatibleSolutions(
+            f"The two results describe different problems: {difference}; solve and simulate the "
+            "same problem."
+        )
+
+
+def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
+    """Bring the variable `name` of both sides to the same axes.
+
+    Args:
+        theory: Where `name` has dimensions `rest`.
+        experiment: Where `name` has the dimensions `width`, `seed` and `rest` in any order.
+        name: The variable.
+
+    Returns:
+        Both sides with `rest` flattened into one axis, widths without any run left out.
+
+    Raises:
+        IncompatibleSolutions: If dimensions, lengths or coordinates of `rest` differ.
+    """
+    left, right = theory[name], experiment[name]
+    _check_axes(name, left, right)
+    right = right.transpose(*_RUN_DIMS, *left.dims)
+    counts = (right.sizes["width"], right.sizes["seed"])
+    valid = np.ones(counts, dtype=bool)
+    if "run_valid" in experiment:
+        valid = experiment["run_valid"].transpose(*_RUN_DIMS).values.astype(bool)
+    present = valid.any(axis=1)
+    runs = _floats(right).reshape(*counts, -1)
+    if not present.all():
+        runs, valid = runs[present], valid[present]
+    error = left.attrs.get("standard_error")
+    theory_se = None if error is None else _floats(theory[error].transpose(*left.dims)).ravel()
+    single = experiment.dataset.attrs.get("precision") == "float32"
+    values = _floats(left).ravel()
+    return Aligned(
+        name=name,
+        theory=values,
+        theory_se=theory_se,
+        runs=runs,
+        valid=valid,
+        widths=_widths(right)[present],
+        rounding=32 * float(np.finfo(np.float32).eps) if single else 1e-12,
+        obstacle=_obstacle(values, theory_se, runs, valid, _widths(right)[present]),
+    )
+
+
+def _obstacle(
+    theory: Float[np.ndarray, " entry"],
+    theory_se: Float[np.ndarray, " entry"] | None,
+    runs: Float[np.ndarray, "width seed entry"],
+    valid: Bool[np.ndarray, "width seed"],
+    widths: Float[np.ndarray, " width"],
+) -> str:
+    """Why the statistic cannot be computed; empty if it can."""
+    counts = valid.sum(axis=1)
+    if not len(counts):
+        return "no run is valid; lower the learning rate and simulate again"
+    # With one or two widths only the widest enters.
+    used = counts if len(counts) > 2 else counts[[np.argmax(widths)]]
+    if used.min() < 2:
+        return "a width has a single valid run, so its spread is unknown; use two or more seeds"
+    if not (np.isfinite(theory).all() and (theory_se is None or np.isfinite(theory_se).all())):
+        return "the theory has entries that are not finite"
+    if not all(np.isfinite(run).all() for run in runs[valid]):
+        return "a valid run has entries that are not finite"
+    return ""
+
+
+def _floats(array: xr.DataArray) -> Float[np.ndarray, "..."]:
+    """The values, counts and booleans as floats."""
+    return array.values if array.dtype.kind == "f" else array.values.astype(float)
+
+
+def _widths(runs: xr.DataArray) -> Float[np.ndarray, " width"]:
+    """The widths as numbers, checked to be usable in a regression on 1/N."""
+    if "width" not in runs.coords:
+        raise IncompatibleSolutions(
+            "The experiment has no coordinate `width`, which the extrapolation to infinite width "
+            "needs; give the widths when building it."
+        )
+    widths = runs["width"].values.astype(float)
+    if np.any(widths <= 0) or len(np.unique(widths)) < len(widths):
+        raise IncompatibleSolutions(
+            f"The widths of the experiment are {widths.tolist()}, but they must be positive and "
+            "distinct; join runs of equal width along `seed`."
+        )
+    return widths
+
+
+def _check_axes(name: str, left: xr.DataArray, right: xr.DataArray) -> None:
+    """Compare dimensions, lengths and coordinates of one variable."""
+    rest = [dim for dim in right.dims if dim not in _RUN_DIMS]
+    if set(rest) != set(left.dims):
+        raise IncompatibleSolutions(
+            f"Variable {name!r} has dimensions {left.dims} in the theory but {tuple(rest)} beside "
+            "width and seed in the experiment; compare results of the same quantities."
+        )
+    for dim in left.dims:
+        if left.sizes[dim] != right.sizes[dim]:
+            raise IncompatibleSolutions(
+                f"Dimension {dim!r} of {name!r} has length {left.sizes[dim]} in the theory but "
+                f"{right.sizes[dim]} in the experiment; save both at the same points."
+            )
+    theirs = {label for label in right.coords if not set(right[label].dims) & set(_RUN_DIMS)}
+    for label in sorted(map(str, set(left.coords) | theirs)):
+        if label not in left.coords or label not in right.coords:
+            side = "theory" if label in left.coords else "experiment"
+            raise IncompatibleSolutions(
+                f"Only the {side} has the coordinate {label!r} of {name!r}; compare results that "
+                "label their axes alike."
+            )
+        if not _same_labels(left[label], right[label]):
+            raise IncompatibleSolutions(
+                f"The coordinate {label!r} of {name!r} differs: theory "
+                f"{_ends(left[label].values)}, experiment {_ends(right[label].values)}; save both "
+                "at the same points."
+            )
+
+
+def _same_labels(left: xr.DataArray, right: xr.DataArray) -> bool:
+    """Whether two coordinates agree, floats up to rounding."""
+    if set(left.dims) != set(right.dims):
+        return False
+    a, b = left.values, right.transpose(*left.dims).values
+    if a.dtype.kind == "f" and b.dtype.kind == "f":
+        return bool(np.allclose(a, b, rtol=_COORDINATE_TOLERANCE, atol=0, equal_nan=True))
+    return bool(np.array_equal(a, b))
+
+
+def _ends(values: np.ndarray) -> str:
+    """The first values of a coordinate for a message."""
+    flat = values.ravel().tolist()
+    return f"{flat[:4]}" if len(flat) <= 4 else f"{flat[:4]}..."

@@ -1,0 +1,142 @@
+"""The labelled result of a theory or of an experiment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from orderparam.errors import CorruptFile
+from orderparam.results.files import read_dataset, write_dataset
+from orderparam.results.screen import screen, screen_html
+from orderparam.results.verdict import Verdict
+
+_NEEDED = (
+    *("family", "kind", "problem", "method", "seed", "verdict", "message"),
+    *("diagnostics", "sources"),
+)
+
+
+class Solution:
+    """A result: one dataset with its errors, its verdict and what it was computed from.
+
+    The solution never changes: `dataset` hands out a new view each time, whose arrays are
+    read-only. Use `dataset.copy(deep=True)` for one to work in.
+
+    Args:
+        dataset: A dataset with the attributes that `docs/schema.md` lists, as `build_solution`
+            and `load` make it.
+    """
+
+    __slots__ = ("_dataset",)
+
+    def __init__(self, dataset: xr.Dataset):
+        for variable in dataset.variables.values():
+            if isinstance(variable.values, np.ndarray):
+                variable.values.flags.writeable = False
+        self._dataset = dataset
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The data, with names, dimensions, coordinates and attributes."""
+        return self._dataset.copy(deep=False)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the quantities; their standard errors `NAME_se` are not counted."""
+        errors = {v.attrs.get("standard_error") for v in self._dataset.data_vars.values()}
+        return tuple(str(name) for name in self._dataset.data_vars if name not in errors)
+
+    @property
+    def family(self) -> str:
+        """Family of the problem, such as `kernels`."""
+        return self._dataset.attrs["family"]
+
+    @property
+    def kind(self) -> str:
+        """`theory` or `experiment`."""
+        return self._dataset.attrs["kind"]
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem as plain values."""
+        return json.loads(self._dataset.attrs["problem"])
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """The method and its settings as plain values."""
+        return json.loads(self._dataset.attrs["method"])
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """What the method noticed about itself: ranks, residuals, estimates of bias."""
+        return json.loads(self._dataset.attrs["diagnostics"])
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Keys of the works that the result builds on; see `citation`."""
+        return tuple(json.loads(self._dataset.attrs["sources"]))
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random in the run."""
+        return self._dataset.attrs["seed"]
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the run ended; `verdict.remedy` says what to try."""
+        return Verdict(self._dataset.attrs["verdict"])
+
+    @property
+    def message(self) -> str:
+        """What this run has to say beyond its verdict."""
+        return self._dataset.attrs["message"]
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """The variable, standard error or coordinate of that name."""
+        if name not in self._dataset.variables:
+            raise KeyError(
+                f"The result has no variable {name!r}; it has {', '.join(self.variables)}."
+            )
+        return self.dataset[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a variable, standard error or coordinate of that name."""
+        return name in self._dataset.variables
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one NetCDF file, complete or not at all; an older file is replaced at the end."""
+        return write_dataset(self._dataset, path)
+
+    def __repr__(self) -> str:
+        """The status screen."""
+        return screen(self._dataset)
+
+    def _repr_html_(self) -> str:
+        """The status screen and the dataset for notebooks."""
+        return screen_html(self._dataset)
+
+
+def load(path: str | os.PathLike[str]) -> Solution:
+    """Load what `Solution.save` wrote; nothing in the file is ever executed.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A solution equal to the saved one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CorruptFile: If the file is truncated, altered, of another kind or of another schema.
+    """
+    dataset = read_dataset(path)
+    missing = [name for name in _NEEDED if name not in dataset.attrs]
+    if missing:
+        raise CorruptFile(
+            f"The file {path} lacks the attribute {missing[0]!r} that every result has; it was "
+            "not written by `Solution.save`, so give one that was."
+        )
+    return Solution(dataset)

@@ -1,0 +1,56 @@
+"""How a run ended, and what to do about it."""
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The end of a run in one word; `remedy` says in a sentence what to try next."""
+
+    CONVERGED = "converged"
+    NOT_CONVERGED = "not_converged"
+    DIVERGED = "diverged"
+    NON_FINITE = "non_finite"
+    CAPACITY_EXCEEDED = "capacity_exceeded"
+    ERROR_TOO_LARGE = "error_too_large"
+    CANCELLED = "cancelled"
+
+    @property
+    def ok(self) -> bool:
+        """Whether every number of the result reached its stated accuracy."""
+        return self is Verdict.CONVERGED
+
+    @property
+    def remedy(self) -> str:
+        """A full sentence: what happened, and what to try."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Verdict.CONVERGED: (
+        "Every number reached its stated accuracy, so nothing needs to be done; use the result."
+    ),
+    Verdict.NOT_CONVERGED: (
+        "The iteration used up its budget before it reached its tolerance; allow more iterations, "
+        "damp the iteration more strongly or accept a larger tolerance."
+    ),
+    Verdict.DIVERGED: (
+        "The loss grew without bound, as it does when the learning rate is above the stability "
+        "limit; lower the learning rate."
+    ),
+    Verdict.NON_FINITE: (
+        "A quantity became infinite or not a number; lower the learning rate, look for an "
+        "activation that overflows, and compute in float64."
+    ),
+    Verdict.CAPACITY_EXCEEDED: (
+        "More directions are known than the samples or the memory can hold; raise the number of "
+        "samples or the tolerance of the method."
+    ),
+    Verdict.ERROR_TOO_LARGE: (
+        "The standard errors are above the accuracy asked for; raise the number of samples or of "
+        "replicates."
+    ),
+    Verdict.CANCELLED: (
+        "The run was stopped before its last step, and later steps are missing; start it again to "
+        "get the rest."
+    ),
+}

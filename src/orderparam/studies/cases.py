@@ -1,0 +1,102 @@
+"""The cases of a study: each with its problem, its method and the files of its results."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import orderparam as op
+from orderparam.results.plain import plain
+from orderparam.studies.families import Built, Family
+from orderparam.studies.overrides import with_case
+from orderparam.studies.schema import Source, Study, validate
+from orderparam.studies.store import Entry, fingerprint
+
+
+@dataclass(frozen=True)
+class Case:
+    """One combination of the varied values.
+
+    Args:
+        number: From 1, in the names of its files.
+        values: The varied values by path.
+        symbol: The values as mathematics for figures.
+        built: Problem, method and save plan.
+        theory: The theory's file and fingerprint.
+        experiment: The experiment's, `None` without one.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    symbol: str
+    built: Built
+    theory: Entry
+    experiment: Entry | None
+
+    @property
+    def label(self) -> str:
+        """The values in words, such as "gamma0 = 1.0"."""
+        parts = (f"{path.rpartition('.')[2]} = {value}" for path, value in self.values.items())
+        return ", ".join(parts) or "the only case"
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All results of the case."""
+        return [entry for entry in (self.theory, self.experiment) if entry is not None]
+
+
+def build_cases(study: Study, family: Family) -> list[Case]:
+    """Every case of a study, checked before any work starts.
+
+    Args:
+        study: The resolved study.
+        family: Its family.
+
+    Raises:
+        InvalidProblem: For an unknown key, a wrong value or an impossible save plan.
+    """
+    values = study.model_dump()
+    return [
+        _case(number, chosen, study, family, validate(with_case(values, chosen), family.source))
+        for number, chosen in enumerate(study.cases(), start=1)
+    ]
+
+
+def estimate(cases: list[Case]) -> str:
+    """Memory and time of the theory of all cases, in words."""
+    costs = [op.estimate(c.built.problem, c.built.method, save=c.built.save) for c in cases]
+    memory = max(cost.memory for cost in costs) / 2**20
+    seconds = sum(cost.seconds for cost in costs)
+    return f"about {memory:.0f} MiB and {seconds:.0f} s, compilation not counted"
+
+
+def _case(
+    number: int, chosen: Mapping[str, Any], study: Study, family: Family, single: Study
+) -> Case:
+    """Build one case; mistakes in varied paths point to `[vary]`."""
+    source = family.source
+    places = {tuple(path.split(".")): source.where(("vary", path)) for path in chosen}
+    pointed = Source(source.name, source.lines, {**source.overrides, **places})
+    built = replace(family, source=pointed).build(single)
+    common = {
+        "problem": plain(built.problem.config(), "problem"),
+        "save": plain(asdict(built.save), "save"),
+        "seed": study.seed,
+        "version": op.__version__,
+    }
+    method = plain(built.method.config(), "method")
+    theory = Entry(f"theory-{number}.nc", fingerprint({**common, "method": method}))
+    experiment = None
+    if single.experiment is not None:
+        networks = {**common, "experiment": single.experiment.model_dump()}
+        experiment = Entry(f"experiment-{number}.nc", fingerprint(networks))
+    symbols = family.figures().SYMBOLS
+    symbol = ", ".join(_symbol(path, value, symbols) for path, value in chosen.items())
+    return Case(number, chosen, symbol, built, theory, experiment)
+
+
+def _symbol(path: str, value: Any, symbols: Mapping[str, str]) -> str:
+    """One varied value as mathematics."""
+    name = path.rpartition(".")[2]
+    if name in symbols and isinstance(value, int | float):
+        return f"${symbols[name]} = {value:g}$"
+    return f"{name} = {value}"

@@ -1,0 +1,162 @@
+"""The families that a study file can name, and how its tables become problems and methods.
+
+A family registers with one line in `FAMILIES`: its name and its module. The rest follows from
+the module itself: `kind` in a table names a public class or function there (or a data set in
+`orderparam.data`), and the other keys of the table are the arguments of that call.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from orderparam.contract import Method, Problem, SavePlan
+from orderparam.studies.schema import SaveSection, Source, Study
+from orderparam.studies.toml_text import Path
+
+FAMILIES: dict[str, str] = {
+    "kernels": "orderparam.kernels",
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    """One case of a study, ready to be solved and trained."""
+
+    problem: Problem
+    method: Method
+    save: SavePlan
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a study needs from a family.
+
+    Args:
+        module: Public module of the family; its classes are what `kind` may name.
+        source: Where the study's values came from, for messages.
+    """
+
+    module: ModuleType
+    source: Source
+
+    def build(self, study: Study) -> Built:
+        """Problem, method and save plan of one case.
+
+        Args:
+            study: A study whose varied values are already set.
+
+        Raises:
+            InvalidProblem: For an unknown name or key, with the nearest known one.
+        """
+        table = study.problem.model_dump(exclude={"family"})
+        problem = self._made(table, ("problem",))
+        if not isinstance(problem, Problem):
+            raise self.source.unknown(("problem", table["kind"]), self._names(Problem))
+        return Built(problem, self._method(study, problem), save_plan(study.save, problem))
+
+    def figures(self) -> ModuleType:
+        """The family's figures: `FIGURES` by name, and `SYMBOLS` of what can be varied."""
+        return importlib.import_module(f"{self.module.__name__}.figures")
+
+    def check_figures(self, study: Study) -> None:
+        """Refuse names of figures that the family does not draw."""
+        known = self.figures().FIGURES
+        for name in study.figures:
+            if name not in known:
+                raise self.source.unknown(("figures", name), known)
+
+    def _method(self, study: Study, problem: Problem) -> Method:
+        """The method of `[theory]`, by the name that the class carries."""
+        name = study.theory.method
+        settings = study.theory.model_dump(exclude={"method"})
+        if name is None:
+            chosen: Any = type(problem.default_method())
+        else:
+            known = {
+                candidate.name: candidate
+                for candidate in vars(self.module).values()
+                if _is_subclass(candidate, Method) and candidate is not Method
+            }
+            if name not in known:
+                raise self.source.unknown(("theory", name), known)
+            chosen = known[name]
+        return self._call(chosen, settings, ("theory",))
+
+    def _made(self, table: Mapping[str, Any], path: Path) -> Any:
+        """The object that a table with a `kind` describes."""
+        if "kind" not in table:
+            raise self.source.invalid(
+                path, 'needs a key `kind` that says what it is, such as kind = "MLP".'
+            )
+        kind = table["kind"]
+        known = self._constructors()
+        if kind not in known:
+            raise self.source.unknown((*path, str(kind)), known)
+        rest = {key: value for key, value in table.items() if key != "kind"}
+        return self._call(known[kind], rest, path)
+
+    def _call(self, make: Callable[..., Any], table: Mapping[str, Any], path: Path) -> Any:
+        """Call a constructor with a table's values, after checking the names of the keys."""
+        parameters = inspect.signature(make).parameters
+        for key in table:
+            if key not in parameters:
+                raise self.source.unknown((*path, key), parameters)
+        for name, parameter in parameters.items():
+            if parameter.default is inspect.Parameter.empty and name not in table:
+                raise self.source.invalid(path, f"lacks the key `{name}`; add it.")
+        values = {
+            key: self._made(value, (*path, key)) if isinstance(value, Mapping) else _frozen(value)
+            for key, value in table.items()
+        }
+        return make(**values)
+
+    def _constructors(self) -> dict[str, Callable[..., Any]]:
+        """Public classes and functions of the family and of the data module."""
+        data = importlib.import_module("orderparam.data")
+        return {
+            name: getattr(module, name)
+            for module in (data, self.module)
+            for name in module.__all__
+            if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
+        }
+
+    def _names(self, base: type) -> list[str]:
+        """Public classes of the family that derive from `base`."""
+        return [name for name, made in self._constructors().items() if _is_subclass(made, base)]
+
+
+def family(study: Study, source: Source) -> Family:
+    """The registered family that a study names.
+
+    Raises:
+        InvalidProblem: If there is none of that name.
+    """
+    name = study.problem.family
+    if name not in FAMILIES:
+        raise source.unknown(("problem", "family", name), FAMILIES)
+    return Family(importlib.import_module(FAMILIES[name]), source)
+
+
+def save_plan(section: SaveSection, problem: Any) -> SavePlan:
+    """The save plan, with `"first"` and `"last"` replaced by the problem's own steps."""
+    named = {"first": 0, "last": problem.steps - 1}
+    steps = section.steps
+    if isinstance(steps, list):
+        steps = tuple(named[step] if isinstance(step, str) else step for step in steps)
+    fields_at = tuple(named[step] if isinstance(step, str) else step for step in section.fields_at)
+    plan = SavePlan(steps=steps, two_time=section.two_time, fields_at=fields_at)
+    plan.grid(problem.steps)  # refuses steps that the run does not have, before any work
+    return plan
+
+
+def _is_subclass(candidate: Any, base: type) -> bool:
+    """Whether a name of a module stands for a class of this kind."""
+    return inspect.isclass(candidate) and issubclass(candidate, base)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, since problems are immutable values."""
+    return tuple(_frozen(inner) for inner in value) if isinstance(value, list) else value

@@ -1,0 +1,167 @@
+"""Running a study: solve and train each case, compare, draw and report, keeping what is done."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orderparam as op
+from orderparam.errors import OrderParamError
+from orderparam.results import Comparison, Solution, Verdict
+from orderparam.studies.cases import Case, build_cases, estimate
+from orderparam.studies.drawing import draw
+from orderparam.studies.environment import environment
+from orderparam.studies.families import family as family_of
+from orderparam.studies.outcome import Outcome, summary
+from orderparam.studies.report import report
+from orderparam.studies.schema import Source, Study
+from orderparam.studies.store import Entry, Run, open_run
+from orderparam.studies.toml_text import dump
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that ran to its end.
+
+    Args:
+        folder: The run folder.
+        summary: What `comparison.json` says, as plain values.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+
+
+def run_study(
+    study: Study,
+    source: Source,
+    *,
+    store: Path,
+    force: bool = False,
+    progress: bool = True,
+    say: Say = lambda text: None,
+) -> Finished:
+    """Run a study, or finish one that was interrupted.
+
+    Results that the store holds already are loaded instead of computed.
+
+    Args:
+        study: The resolved study.
+        source: Where its values came from, for messages.
+        store: The folder of runs.
+        force: Compute everything again.
+        progress: Show progress bars.
+        say: Receives one line of text for people at each stage.
+
+    Returns:
+        The run folder and the verdicts.
+
+    Raises:
+        InvalidProblem: Before any work, for a mistake in the study.
+        Busy: If another process runs the same study in this store.
+    """
+    family = family_of(study, source)
+    family.check_figures(study)
+    cases = build_cases(study, family)
+    say(f"{study.title}: {len(cases)} cases. Theory: {estimate(cases)}.")
+    if study.experiment is not None:
+        say(f"Networks of width {study.experiment.width}. The whole study: {study.time_needed}.")
+    resolved = study.model_dump(mode="json", exclude={"quick"})
+    inputs = {key: value for key, value in resolved.items() if key in _DECIDING}
+    with open_run(store, study.name, inputs, force=force) as run:
+        run.write("study.toml", dump(resolved))
+        run.plan(
+            [{"case": case.number, "label": case.label, "values": case.values} for case in cases],
+            [entry for case in cases for entry in case.entries],
+        )
+        steps = _Steps(run, study, progress, say, reuse=not force)
+        outcomes = [steps.outcome(case) for case in cases]
+        return _finish(run, study, outcomes, family.figures().FIGURES)
+
+
+_DECIDING = ("problem", "vary", "theory", "experiment", "save", "seed")
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The work on single cases.
+
+    Args:
+        run: Holds the results.
+        study: Seed and experiment.
+        progress: Show progress bars.
+        say: Receives lines for people.
+        reuse: Take results of other runs in the store.
+    """
+
+    run: Run
+    study: Study
+    progress: bool
+    say: Say
+    reuse: bool
+
+    def outcome(self, case: Case) -> Outcome:
+        """Theory, experiment and comparison of a case; its errors are recorded, not raised."""
+        theory: Solution | None = None
+        experiment: Solution | None = None
+        comparison: Comparison | None = None
+        try:
+            theory = self._kept(case.theory, f"theory, {case.label}", lambda: self._solve(case))
+            if case.experiment is not None:
+                experiment = self._kept(
+                    case.experiment, f"networks, {case.label}", lambda: self._simulate(case)
+                )
+                comparison = op.compare(theory, experiment)
+        except OrderParamError as error:
+            self.say(f"{case.label}: {error}")
+            return Outcome(case, theory, experiment, comparison, str(error))
+        return Outcome(case, theory, experiment, comparison, "")
+
+    def _kept(self, entry: Entry, what: str, compute: Callable[[], Solution]) -> Solution:
+        """A result from the store, or computed and saved at once."""
+        found = self.run.result(entry, op.load, elsewhere=self.reuse)
+        if found is not None:
+            self.say(f"Found {what}.")
+            return found
+        self.say(f"Computing {what}.")
+        solution = compute()
+        if solution.verdict is Verdict.CANCELLED:
+            raise KeyboardInterrupt
+        solution.save(self.run.folder / entry.file)
+        return solution
+
+    def _solve(self, case: Case) -> Solution:
+        """The theory, with its verdict instead of an exception."""
+        built = case.built
+        return op.solve(
+            built.problem,
+            built.method,
+            save=built.save,
+            seed=self.study.seed,
+            progress=self.progress,
+            throw=False,
+        )
+
+    def _simulate(self, case: Case) -> Solution:
+        """The networks."""
+        assert self.study.experiment is not None
+        return op.simulate(
+            case.built.problem,
+            **self.study.experiment.model_dump(),
+            save=case.built.save,
+            seed=self.study.seed,
+            progress=self.progress,
+        )
+
+
+def _finish(run: Run, study: Study, outcomes: Sequence[Outcome], kinds: Any) -> Finished:
+    """Write what follows from the results: table, figures, circumstances and report."""
+    content = summary(study, outcomes)
+    where = environment(outcomes)
+    run.write_json("comparison.json", content)
+    run.write_json("environment.json", where)
+    figures = draw(run, study.figures, kinds, outcomes)
+    run.write("report.html", report(study, content, figures, where, outcomes))
+    return Finished(run.folder, content)

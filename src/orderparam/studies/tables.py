@@ -1,0 +1,42 @@
+"""A run's verdicts as a table in the terminal, and its numbers as text."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+HEAD = ("variable", "rms deviation", "standard error", "z", "p", "verdict", "note")
+_COLOURS = {"pass": "green", "done": "green", "fail": "red", "error": "red"}
+
+
+def row_cells(row: dict[str, Any]) -> list[str]:
+    """One row of a comparison as text, in the order of `HEAD`."""
+    numbers = (("rms_deviation", ".3g"), ("combined_se", ".2g"), ("z", ".2f"), ("p_value", ".2g"))
+    # JSON has no NaN or infinity; they come as strings, which float reads.
+    values = [format(float(row[name]), style) for name, style in numbers]
+    return [row["variable"], *values, row["verdict"], row["note"]]
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print the verdicts of a study, case by case."""
+    console = Console()
+    console.print(f"[bold]{escape(summary['title'])}[/]: {_coloured(summary['verdict'])}")
+    for case in summary["cases"]:
+        console.print(f"\n{escape(case['label'])}: {_coloured(case['verdict'])}")
+        if case["error"]:
+            console.print(escape(case["error"]))
+        for kind in ("theory", "experiment"):
+            if case[kind] is not None and case[kind]["verdict"] != "converged":
+                text = f"{kind}: {case[kind]['verdict']}. {case[kind]['message']}"
+                console.print(escape(text))
+        if case["comparison"] is not None:
+            table = Table(*HEAD, box=None)
+            for row in case["comparison"]["table"]:
+                table.add_row(*(escape(cell) for cell in row_cells(row)))
+            console.print(table)
+
+
+def _coloured(verdict: str) -> str:
+    """A verdict in the markup of rich."""
+    return f"[{_COLOURS.get(verdict, 'yellow')}]{verdict}[/]"

@@ -1,0 +1,14 @@
+"""What holds for every test: shapes are checked at run time, figures open no window."""
+
+import os
+
+import hypothesis
+from jaxtyping import install_import_hook
+
+os.environ["MPLBACKEND"] = "Agg"
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, max_examples=50
+)
+hypothesis.settings.load_profile("repeatable")
+# Has to come before the first import of the package, which is why it is not a fixture.
+install_import_hook("orderparam", "beartype.beartype")
