@@ -2,6 +2,7 @@
 
 import os
 
+import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
 from jaxtyping import install_import_hook
 
@@ -10,5 +11,11 @@ hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=50
 )
 hypothesis.settings.load_profile("repeatable")
+
+# Methods are checked one by one, where beartype cannot know what `Self` is: it stays unchecked.
+CHECKER = (
+    "beartype.beartype(conf=beartype.BeartypeConf(hint_overrides=beartype.FrozenDict("
+    "{beartype.typing.Self: object})))"
+)
 # Has to come before the first import of the package, which is why it is not a fixture.
-install_import_hook("orderparam", "beartype.beartype")
+install_import_hook("orderparam", CHECKER)

@@ -114,8 +114,7 @@ def doctor(as_json: AsJson = False) -> None:
         else:
             typer.echo(
                 f"Self-test {'passed' if test.passed else 'FAILED'} in {test.seconds:.1f} s: the "
-                f"sampled loss is {test.deviation:.1f} standard errors and {test.relative:.1e} of "
-                "the initial loss away from the exact one."
+                f"sampled loss differs from the exact one by {test.relative:.1e} of its start."
             )
         raise typer.Exit(0 if test.passed else FAILED)
 

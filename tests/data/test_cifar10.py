@@ -142,7 +142,7 @@ def pickled(**entries):
     [
         (binary("data_batch_1")[:-1], "no whole number of images"),
         (b"", "0 bytes"),
-        (b"\x0a" + binary("data_batch_1")[1:], "labels from 0 to 9"),
+        (b"\x0a" + binary("data_batch_1")[1:], "labels are from 0 to 9"),
     ],
 )
 def test_a_binary_file_that_is_no_batch_is_named(tmp_path, content, message):
@@ -158,8 +158,8 @@ def test_a_binary_file_that_is_no_batch_is_named(tmp_path, content, message):
         (python3("data_batch_1")[:-20], ""),
         (pickle.dumps([1, 2]), "holds no dict"),
         (pickle.dumps({"data": 1}), "labels"),
-        (pickled(labels=[0, 1]), "4 images need as many labels"),
-        (pickled(labels=[0, 1, 0, 10]), "labels from 0 to 9"),
+        (pickled(labels=[0, 1]), "4 images have 2 labels"),
+        (pickled(labels=[0, 1, 0, 10]), "labels are from 0 to 9"),
         (pickled(labels=[0, 1, 0, True]), "no list of integers"),
         (pickled(labels=None), "no list of integers"),
         (pickled(data=[1]), "no array of bytes"),
@@ -225,7 +225,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
         (b"cnumpy\nload\n", r"numpy\.load, which is not admitted"),
         (b"\x8c\x05numpy\x8c\x10ndarray.__init__\x93", "not admitted"),
         (b"cnumpy\nndarray\n)R", "not to be called"),
-        (RECONSTRUCT + b"N}U\x03newK\x01s\x86b", "has no attribute 'new'"),
+        (RECONSTRUCT + b"N}X\x03\x00\x00\x00newK\x01s\x86b", "has no attribute 'new'"),
         (b"cnumpy\ndtype\nU\x02O8\x85R", "not plain numbers"),
         (b"cnumpy\ndtype\nU\x02u1\x85R(K\x03U\x01?tb", "unknown byte order"),
         (b"K\x01r\x00\x00\x10\x00", "more memory"),

@@ -141,8 +141,8 @@ def _parse(path: Path, content: bytes) -> Pool:
         if len(content) > LARGEST_BATCH:
             raise ValueError(f"more than {LARGEST_BATCH} bytes")
         images, labels = _binary(content) if path.suffix == ".bin" else _python(content)
-        if len(images) != len(labels) or not np.all((labels >= 0) & (labels < len(NAMES))):
-            raise ValueError(f"{len(images)} images need as many labels from 0 to 9")
+        if not np.all((labels >= 0) & (labels < len(NAMES))):
+            raise ValueError("not all labels are from 0 to 9")
     # Bytes that are no batch can make the reader of pickles raise anything.
     except Exception as error:
         raise CorruptFile(
@@ -169,4 +169,6 @@ def _python(content: bytes) -> Pool:
         raise ValueError(f"`data` has the shape {images.shape}")
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise ValueError("`labels` is no list of integers")
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images have {len(labels)} labels")
     return images, np.array(labels, dtype=np.int64)

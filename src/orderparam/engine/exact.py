@@ -1,9 +1,8 @@
 """The exact Gaussian space: vectors of a linear program, stored as coefficients."""
 
-from typing import Self
-
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.engine.space import Addition, KnownSpace
@@ -24,9 +23,10 @@ class ExactSpace(KnownSpace):
     room: int = eqx.field(static=True)
 
     @classmethod
-    def create(cls, capacity: int) -> Self:
+    def create(cls, capacity: int) -> "ExactSpace":
         """An empty space with room for `capacity` normals."""
-        return cls(jnp.asarray(0), jnp.asarray(0), jnp.asarray(False), capacity)
+        zero = jnp.asarray(np.asarray(0))
+        return cls(zero, zero, jnp.asarray(np.asarray(False)), capacity)
 
     @property
     def capacity(self) -> int:
@@ -71,12 +71,12 @@ class ExactSpace(KnownSpace):
         del addition
         return jnp.zeros_like(x)
 
-    def add(self, addition: Addition) -> Self:
+    def add(self, addition: Addition) -> "ExactSpace":
         """Count new normals."""
         overflow = self.overflow | (self.size + addition.rows.shape[0] > self.capacity)
         new = (self.size + addition.count, self.drawn + addition.drawn, overflow)
         return eqx.tree_at(lambda s: (s.size, s.drawn, s.overflow), self, new)
 
-    def grow(self, factor: int = 2) -> Self:
+    def grow(self, factor: int = 2) -> "ExactSpace":
         """The same space with `factor` times the capacity."""
         return eqx.tree_at(lambda s: s.room, self, factor * self.room)

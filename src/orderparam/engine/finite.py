@@ -1,7 +1,5 @@
 """A finite realisation of the same interface: actual vectors and actual random matrices."""
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +20,7 @@ class FiniteSpace(Space):
         """Averages over coordinates of all products of two blocks of vectors."""
         return x @ y.T / self.points
 
-    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+    def normals(self, count: int) -> tuple["FiniteSpace", Float[Array, "k n"]]:
         """Draw `count` vectors of independent standard normals."""
         key, draw = jax.random.split(self.key)
         new = eqx.tree_at(lambda s: s.key, self, key)
@@ -45,24 +43,24 @@ class FiniteMatrix(eqx.Module):
     @classmethod
     def create(
         cls, row: str, column: str, shape: tuple[int, int], variance: float, key: Key[Array, ""]
-    ) -> Self:
+    ) -> "FiniteMatrix":
         """Draw the matrix."""
         weight = jax.random.normal(key, shape) * (variance / shape[1]) ** 0.5
         return cls(row, column, weight, jnp.zeros(shape), (None, None))
 
     def mv(
         self, column: FiniteSpace, row: FiniteSpace, x: Float[Array, "k m"]
-    ) -> tuple[Self, FiniteSpace, FiniteSpace, Float[Array, "k n"]]:
+    ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k n"]]:
         """`W x` for each vector of the block."""
         return self._remember((self.queries[0], x)), column, row, x @ self.weight.T
 
     def rmv(
         self, column: FiniteSpace, row: FiniteSpace, y: Float[Array, "k n"]
-    ) -> tuple[Self, FiniteSpace, FiniteSpace, Float[Array, "k m"]]:
+    ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k m"]]:
         """`W^T y` for each vector of the block."""
         return self._remember((y, self.queries[1])), column, row, y @ self.weight
 
-    def _remember(self, queries: tuple[Array | None, Array | None]) -> Self:
+    def _remember(self, queries: tuple[Array | None, Array | None]) -> "FiniteMatrix":
         return eqx.tree_at(
             lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None
         )
@@ -74,7 +72,7 @@ class FiniteMatrix(eqx.Module):
         decay: Scalar = 0.0,
         momentum: Scalar = 0.0,
         ridge: Scalar = 0.0,
-    ) -> Self:
+    ) -> "FiniteMatrix":
         """One training step, as `GaussianMatrix.update`."""
         y, x = self.queries
         if x is None or y is None:
@@ -87,6 +85,6 @@ class FiniteMatrix(eqx.Module):
         new = (weight, velocity, (None, None))
         return eqx.tree_at(lambda s: (s.weight, s.velocity, s.queries), self, new)
 
-    def forget(self) -> Self:
+    def forget(self) -> "FiniteMatrix":
         """Drop the most recent arguments, so that the state has one structure between steps."""
         return eqx.tree_at(lambda s: s.queries, self, (None, None))

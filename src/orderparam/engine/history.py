@@ -1,6 +1,6 @@
 """What a conditioned matrix remembers of one of its sides, and how it learns new directions."""
 
-from typing import Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -40,11 +40,11 @@ class History(eqx.Module):
     overflow: Bool[Array, ""]
 
     @classmethod
-    def create(cls, capacity: int, own: int, other: int) -> Self:
+    def create(cls, capacity: int, own: int, other: int) -> "History":
         """An empty history with room for `capacity` directions."""
         places = (np.full(capacity, NOWHERE), np.full(other, NOWHERE))
         parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
-        return cls(*(jnp.asarray(part) for part in parts))
+        return cls(*(jnp.asarray(np.asarray(part)) for part in parts))
 
     def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k r"]:
         """Inner products with the images, from coordinates in the opposite space."""
@@ -54,7 +54,7 @@ class History(eqx.Module):
         """Coordinates in the opposite space of combinations of images."""
         return a.at[:, self.slot].get(mode="fill", fill_value=0.0)
 
-    def grow(self, capacity: int, own: int, other: int) -> Self:
+    def grow(self, capacity: int, own: int, other: int) -> "History":
         """The same history with more room (host side)."""
 
         def pad(a: Int[Array, " n"], size: int) -> Int[Array, " m"]:
@@ -67,7 +67,7 @@ class History(eqx.Module):
 
     def write(
         self, c: Float[Array, "k own"], at: Int[Array, ""], count: Int[Array, ""]
-    ) -> Self:
+    ) -> "History":
         """Append the first `count` rows of `c`, whose images stand at `at` and after."""
         k = c.shape[0]
         keep, index = jnp.arange(k) < count, jnp.arange(k)
@@ -149,9 +149,11 @@ def _orthonormal(
     c: Float[Array, "k own"], basis: Float[Array, "r own"], keep: Bool[Array, " k"]
 ) -> Float[Array, "k own"]:
     """Orthonormalise the kept rows of `c` against `basis` and each other."""
-    for _ in range(2):
+
+    def step(_: Any, c: Float[Array, "k own"]) -> Float[Array, "k own"]:
         c = c - (c @ basis.T) @ basis
         gram = jnp.where(keep[:, None] & keep, c @ c.T, jnp.eye(c.shape[0]))
-        factor = jnp.linalg.cholesky(gram)
-        c = jax.scipy.linalg.solve_triangular(factor, c, lower=True)
-    return jnp.where(keep[:, None], c, 0.0)
+        return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), c, lower=True)
+
+    # Twice, as rounding in the first pass leaves a remainder along `basis`.
+    return jnp.where(keep[:, None], lax.fori_loop(0, 2, step, c), 0.0)

@@ -13,7 +13,7 @@ Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 20
 Pehlevan 2022 (engine.md sections 2-3).
 """
 
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ class GaussianMatrix(eqx.Module):
 
     def mv(
         self, column: KnownSpace, row: KnownSpace, x: Float[Array, "k m"]
-    ) -> tuple[Self, KnownSpace, KnownSpace, Float[Array, "k n"]]:
+    ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k n"]]:
         """`W x = kappa (sigma a U + (sigma/sqrt(rho)) <R, x> Y) + a C^T Y`, a = <x, X>."""
         done = record(self.forward, column, row, x, self.tolerance)
         sigma, rho = self.variance**0.5, self.aspect_ratio
@@ -73,7 +73,7 @@ class GaussianMatrix(eqx.Module):
 
     def rmv(
         self, column: KnownSpace, row: KnownSpace, y: Float[Array, "k n"]
-    ) -> tuple[Self, KnownSpace, KnownSpace, Float[Array, "k m"]]:
+    ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k m"]]:
         """`W^T y = kappa (sigma sqrt(rho) b R + sigma rho <U, y> X) + rho b C X`, b = <y, Y>."""
         done = record(self.backward, row, column, y, self.tolerance)
         sigma, rho = self.variance**0.5, self.aspect_ratio
@@ -85,7 +85,7 @@ class GaussianMatrix(eqx.Module):
         new = self._remember("backward", done.history, (done.a, self.queries[1]))
         return new, done.other, done.own, done.other.combine(c)
 
-    def _remember(self, side: str, history: History, queries: tuple[Any, Any]) -> Self:
+    def _remember(self, side: str, history: History, queries: tuple[Any, Any]) -> "GaussianMatrix":
         return eqx.tree_at(
             lambda s: (getattr(s, side), s.queries),
             self,
@@ -100,7 +100,7 @@ class GaussianMatrix(eqx.Module):
         decay: Scalar = 0.0,
         momentum: Scalar = 0.0,
         ridge: Scalar = 0.0,
-    ) -> Self:
+    ) -> "GaussianMatrix":
         """One training step along `G = sum_k c_k y_k x_k^T / m` of the most recent products.
 
         `V <- momentum V + G - ridge W`, then `W <- (1 - decay) W + step V`.
@@ -118,7 +118,7 @@ class GaussianMatrix(eqx.Module):
         new = (kappa, trained, (kappa_v, trained_v), (None, None))
         return eqx.tree_at(lambda s: (s.decay, s.trained, s.velocity, s.queries), self, new)
 
-    def forget(self) -> Self:
+    def forget(self) -> "GaussianMatrix":
         """Drop the most recent arguments, so that the state has one structure between steps."""
         return eqx.tree_at(lambda s: s.queries, self, (None, None))
 

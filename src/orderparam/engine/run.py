@@ -97,7 +97,7 @@ def run(
         state, observed, last, trouble = result
         _raise_if_troubled(trouble, observed)
         check_capacity(state)
-        saved.append({k: np.asarray(v[:count]) for k, v in observed.items()})
+        saved.append({k: np.asarray(v)[:count] for k, v in observed.items()})
         done += count
         step = int(grid[done - 1])
         if step in stops:

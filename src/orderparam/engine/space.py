@@ -10,8 +10,7 @@ The inner product is the single-site average `<x, y> = (1/S) sum_s x_s y_s`.
 """
 
 import abc
-from typing import Self
-
+from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -33,7 +32,7 @@ class Space(eqx.Module):
         """Single-site averages of all products of two blocks of vectors."""
 
     @abc.abstractmethod
-    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+    def normals(self, count: int) -> tuple["Space", Float[Array, "k n"]]:
         """Draw `count` independent standard normals, independent of everything known."""
 
 
@@ -99,7 +98,7 @@ class KnownSpace(Space):
         """The first `count` of up to `k` new normals; rows beyond `count` are zero."""
 
     @abc.abstractmethod
-    def add(self, addition: Addition) -> Self:
+    def add(self, addition: Addition) -> "KnownSpace":
         """Append an addition to the basis."""
 
     @abc.abstractmethod
@@ -109,10 +108,10 @@ class KnownSpace(Space):
         """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
 
     @abc.abstractmethod
-    def grow(self, factor: int = 2) -> Self:
+    def grow(self, factor: int = 2) -> "KnownSpace":
         """The same space with `factor` times the capacity (host side)."""
 
-    def normals(self, count: int) -> tuple[Self, Float[Array, "k n"]]:
+    def normals(self, count: int) -> tuple["KnownSpace", Float[Array, "k n"]]:
         """Draw `count` independent standard normals, independent of everything known."""
         space = self.add(self.fresh(count, jnp.asarray(count)))
         c = jnp.zeros((count, self.capacity))
@@ -140,13 +139,13 @@ class SampledSpace(KnownSpace):
     seed: Int[Array, " words"]
 
     @classmethod
-    def create(cls, samples: int, capacity: int, normals: int, seed: tuple[int, ...]) -> Self:
+    def create(cls, samples: int, capacity: int, normals: int, seed: tuple[int, ...]) -> "SampledSpace":
         """An empty space; `capacity` and `normals` are rounded up to blocks of 64."""
         room = -(-normals // BLOCK) * BLOCK
         basis = np.zeros((-(-capacity // BLOCK) * BLOCK, samples))
         basis[0] = 1.0
         parts = (basis, draw_normals(seed, 0, room, samples), 1, 0, False, seed)
-        return cls(*(jnp.asarray(part) for part in parts))
+        return cls(*(jnp.asarray(np.asarray(part)) for part in parts))
 
     @property
     def capacity(self) -> int:
@@ -189,14 +188,14 @@ class SampledSpace(KnownSpace):
     ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
         """From `gram - a a^T`, whose rounding error, 1e-16 of the trace, no tolerance reaches."""
         del q, basis
-        values, vectors = jnp.linalg.eigh(gram - a @ a.T)
+        values, vectors = jnp.linalg.eigh(gram - a @ a.T, symmetrize_input=False)
         return values[::-1], vectors[:, ::-1]
 
     def extension(self, x: Float[Array, "k S"]) -> tuple[Addition, Float[Array, "k capacity"]]:
         """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
         k = x.shape[0]
         q, p = self._split(x)
-        values, vectors = jnp.linalg.eigh(self.inner(p, p))
+        values, vectors = jnp.linalg.eigh(self.inner(p, p), symmetrize_input=False)
         values, vectors = values[::-1], vectors[:, ::-1]
         count = jnp.sum(values > NEGLIGIBLE)
         root = jnp.sqrt(jnp.where(_mask(k, count), values, 1.0))
@@ -219,7 +218,7 @@ class SampledSpace(KnownSpace):
         """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
         return self._place(self.inner(x, addition.rows))
 
-    def add(self, addition: Addition) -> Self:
+    def add(self, addition: Addition) -> "SampledSpace":
         """Append an addition to the basis."""
         k = addition.rows.shape[0]
         basis = lax.dynamic_update_slice(self.basis, addition.rows, (self.size, 0))
@@ -234,12 +233,16 @@ class SampledSpace(KnownSpace):
         self, x: Float[Array, "k S"]
     ) -> tuple[Float[Array, "k capacity"], Float[Array, "k S"]]:
         """Coordinates and remainder; projecting twice makes the remainder orthogonal."""
-        first = self.coordinates(x)
-        p = x - self.combine(first)
-        second = self.coordinates(p)
-        return first + second, p - self.combine(second)
 
-    def grow(self, factor: int = 2) -> Self:
+        def project(_: Any, qp: tuple[Array, Array]) -> tuple[Array, Array]:
+            q, p = qp
+            more = self.coordinates(p)
+            return q + more, p - self.combine(more)
+
+        # A loop, where two calls would do, halves the time to compile.
+        return lax.fori_loop(0, 2, project, (jnp.zeros((x.shape[0], self.capacity)), x))
+
+    def grow(self, factor: int = 2) -> "SampledSpace":
         """The same space with `factor` times the capacity (host side)."""
         more, samples = (factor - 1) * self.capacity, self.basis.shape[1]
         room = self.pool.shape[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -87,25 +87,25 @@ class State(eqx.Module):
         """Single-site averages of all products of two blocks of vectors of a space."""
         return self.spaces[space].inner(x, y)
 
-    def normals(self, space: str, count: int) -> tuple[Self, Float[Array, "k n"]]:
+    def normals(self, space: str, count: int) -> tuple["State", Float[Array, "k n"]]:
         """Draw `count` fresh standard normals in a space."""
         new, z = self.spaces[space].normals(count)
         return self._replace(spaces={space: new}), z
 
-    def keep(self, name: str, space: str | None, x: Float[Array, "k n"]) -> Self:
+    def keep(self, name: str, space: str | None, x: Float[Array, "k n"]) -> "State":
         """Keep vectors of a space (or, with `None`, plain numbers) between steps, by name."""
         homes = {**self.homes, name: space}
         return type(self)(self.spaces, self.matrices, {**self.vectors, name: x}, homes)
 
-    def mv(self, name: str, x: Float[Array, "k m"]) -> tuple[Self, Float[Array, "k n"]]:
+    def mv(self, name: str, x: Float[Array, "k m"]) -> tuple["State", Float[Array, "k n"]]:
         """The product `W x` for a block of vectors of the column space."""
         return self._product(name, "mv", x)
 
-    def rmv(self, name: str, y: Float[Array, "k n"]) -> tuple[Self, Float[Array, "k m"]]:
+    def rmv(self, name: str, y: Float[Array, "k n"]) -> tuple["State", Float[Array, "k m"]]:
         """The product `W^T y` for a block of vectors of the row space."""
         return self._product(name, "rmv", y)
 
-    def _product(self, name: str, verb: str, x: Array) -> tuple[Self, Array]:
+    def _product(self, name: str, verb: str, x: Array) -> tuple["State", Array]:
         matrix = self.matrices[name]
         column, row = self.spaces[matrix.column], self.spaces[matrix.row]
         matrix, column, row, y = getattr(matrix, verb)(column, row, x)
@@ -121,7 +121,7 @@ class State(eqx.Module):
         decay: Scalar = 0.0,
         momentum: Scalar = 0.0,
         ridge: Scalar = 0.0,
-    ) -> Self:
+    ) -> "State":
         """Train a matrix along the outer products of its most recent `rmv` and `mv` arguments.
 
         `G = sum_k c_k y_k x_k^T / m`, `V <- momentum V + G - ridge W`,
@@ -130,13 +130,13 @@ class State(eqx.Module):
         matrix = self.matrices[name].update(coefficients, step, decay, momentum, ridge)
         return self._replace(matrices={name: matrix})
 
-    def forget(self) -> Self:
+    def forget(self) -> "State":
         """Drop the memory of recent arguments; done by the runner after every step."""
         return self._replace(matrices={k: m.forget() for k, m in self.matrices.items()})
 
     def _replace(
         self, spaces: Mapping[str, Any] | None = None, matrices: Mapping[str, Any] | None = None
-    ) -> Self:
+    ) -> "State":
         return type(self)(
             {**self.spaces, **(spaces or {})},
             {**self.matrices, **(matrices or {})},
@@ -192,12 +192,12 @@ def _conditioned(
             variance=spec.variance,
             aspect_ratio=spec.aspect_ratio,
             response=spec.response,
-            tolerance=jnp.asarray(tolerance),
+            tolerance=jnp.asarray(np.asarray(tolerance)),
             forward=History.create(capacity, m, n),
             backward=History.create(capacity, n, m),
-            decay=jnp.asarray(1.0),
+            decay=jnp.asarray(np.asarray(1.0)),
             trained=zero,
-            velocity=(jnp.asarray(0.0), zero),
+            velocity=(jnp.asarray(np.asarray(0.0)), zero),
             queries=(None, None),
         )
     return State(dict(spaces), matrices, {}, {})

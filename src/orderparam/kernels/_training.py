@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from orderparam.kernels.activations import Activation
 
@@ -24,9 +24,8 @@ class Task(eqx.Module):
     y: Float[Array, " train"]
     gamma0: Float[Array, ""]
     learning_rate: Float[Array, ""]
+    weight_std: tuple[Float[Array, ""], ...]
     activation: Activation = eqx.field(static=True)
-    weight_std: tuple[float, ...] = eqx.field(static=True)
-    centered: bool = eqx.field(static=True)
 
 
 class State(NamedTuple):
@@ -53,13 +52,14 @@ class Observation(NamedTuple):
     g: Float[Array, "run layer sample neuron"]
 
 
-def start(task: Task, width: int, seed: int, runs: Sequence[int]) -> State:
-    """Networks at initialisation, each drawn from (seed, width, run) alone."""
-    words = [np.random.SeedSequence((seed, width, run)).generate_state(2) for run in runs]
-    keys = jax.random.wrap_key_data(jnp.asarray(np.stack(words)), impl="threefry2x32")
-    weights = _draw(keys, task, width)
+def start(task: Task, width: int, seed: int, runs: Sequence[int], centered: bool) -> State:
+    """Networks at initialisation, each drawn from (seed, width, run) alone.
+
+    `centered` networks measure predictions from here on, in the loss too.
+    """
+    weights = _draw(task, width, seed, runs)
     f = observe(weights, task).f
-    origin = f if task.centered else jnp.zeros_like(f)
+    origin = f if centered else jnp.zeros_like(f)
     return State(weights, origin, jnp.full(len(runs), -1, jnp.int32))
 
 
@@ -78,21 +78,19 @@ def _over_runs(function: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-@partial(jax.jit, static_argnames="width")
-def _draw(keys: PRNGKeyArray, task: Task, width: int) -> tuple[Float[Array, "..."], ...]:
-    """Initial weights; always drawn in single precision, so that precisions share them."""
-    shapes = [(width, task.x.shape[1]), *[(width, width)] * (len(task.weight_std) - 1), (width,)]
-
-    def one(key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
-        parts = zip(
-            jax.random.split(key, len(shapes)), shapes, (*task.weight_std, 1.0), strict=True
-        )
-        return tuple(
-            std * jax.random.normal(part, shape, jnp.float32).astype(task.x.dtype)
-            for part, shape, std in parts
-        )
-
-    return _over_runs(one)(keys)
+def _draw(
+    task: Task, width: int, seed: int, runs: Sequence[int]
+) -> tuple[Float[Array, "..."], ...]:
+    """Initial weights, drawn on the host: the same on every device and in both precisions."""
+    L = len(task.weight_std)
+    shapes = [(width, task.x.shape[1]), *[(width, width)] * (L - 1), (width,)]
+    drawn = []
+    for run in runs:
+        generator = np.random.default_rng((seed, width, run))
+        drawn.append([generator.standard_normal(shape, np.float32) for shape in shapes])
+    *matrices, readout = (jnp.asarray(np.stack(a), task.x.dtype) for a in zip(*drawn, strict=True))
+    scaled = zip(task.weight_std, matrices, strict=True)
+    return *(std * matrix for std, matrix in scaled), readout
 
 
 def _forward(

@@ -70,8 +70,8 @@ class Causal(Method):
     def __init__(
         self,
         samples: int = 4096,
-        replicates: int = 8,
-        tolerance: float = 1e-3,
+        replicates: int = 4,
+        tolerance: float = 1e-4,
         response: bool = True,
         capacity: int | None = None,
         devices: int = 1,
@@ -83,7 +83,7 @@ class Causal(Method):
             _check("capacity", capacity, 1, int)
         if not 0 < tolerance < 1:
             raise InvalidProblem(
-                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; 1e-3 is usual."
+                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; 1e-4 is usual."
             )
         rounded = 2 ** max(6, math.ceil(math.log2(samples)))
         if rounded != samples:
@@ -101,13 +101,14 @@ class Causal(Method):
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
     def first_capacity(self, problem: KernelEvolution) -> int:
-        """Directions there is room for at first: measured ranks grow like P log(1/tolerance)."""
+        """Directions there is room for at first: measured ranks per independent input, doubled."""
         if self.capacity is not None:
             return self.capacity
-        block = problem.data.count + problem.data.test_count
+        inputs = np.linalg.eigvalsh(problem.data.gram())
+        independent = int(np.sum(inputs > self.tolerance * inputs.sum()))
         digits = -math.log10(self.tolerance)
-        guess = block * max(2.5 * digits - 1.5, 2.0)
-        return int(min(64 * math.ceil(guess / 64), max(64, self.samples // 4) + block))
+        guess = independent * max(2.5 * digits - 2.5, 2.0) + len(inputs)
+        return 64 * math.ceil(guess / 64)
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of spaces, histories and saved arrays, and time from the number of products."""

@@ -13,7 +13,7 @@ from jaxtyping import Int, Shaped
 
 from orderparam.contract import SavePlan
 from orderparam.errors import InvalidProblem
-from orderparam.kernels._observables import derive, label_coordinates, label_variables
+from orderparam.kernels._observables import label_coordinates, label_variables
 from orderparam.kernels._recorder import Members, Recorder
 from orderparam.kernels._training import State, Task, advance, observe, start
 from orderparam.progress import progress as progress_bar
@@ -67,11 +67,9 @@ def simulate_networks(
     grid = plan.grid(problem.steps)
     began = time.perf_counter()
     arrays, device = train_networks(problem, sizes, runs, plan, seed, precision, progress)
-    arrays |= derive(arrays["f"], arrays["Phi"], arrays["G"], problem.data)
-    fields_at = np.unique(np.asarray(plan.fields_at, dtype=int))
     return build_solution(
-        label_variables(arrays),
-        label_coordinates(arrays, problem.data, sizes, grid, problem.learning_rate, fields_at),
+        label_variables(arrays, problem.data),
+        label_coordinates(arrays, problem.data, sizes, grid, problem.learning_rate, plan.fields_at),
         family=problem.family,
         kind="experiment",
         problem=problem.config(),
@@ -117,7 +115,7 @@ def train_networks(
             block = _block(task, width, size, block_work)
             for first in range(0, count, size):
                 members = Members(i, width, first, min(size, count - first))
-                state = start(task, width, seed, range(first, first + size))
+                state = start(task, width, seed, range(first, first + size), problem.centered)
                 _train_group(state, task, recorder, members, grid, block, done)
     return recorder.arrays(), f"{device.platform}: {device.device_kind}"
 
@@ -153,9 +151,8 @@ def _task(problem: Any, precision: str) -> Task:
         y=real(data.y),
         gamma0=real(problem.gamma0),
         learning_rate=real(problem.learning_rate),
+        weight_std=tuple(map(real, problem.network.weight_std)),
         activation=problem.network.activation,
-        weight_std=problem.network.weight_std,
-        centered=problem.centered,
     )
 
 

@@ -19,7 +19,7 @@ from orderparam.plots.deviation import deviations, draw_deviation, draw_guide
 from orderparam.plots.heatmaps import heat_maps
 from orderparam.plots.histogram import histograms
 from orderparam.plots.pair import Pair
-from orderparam.plots.style import colour, describe, legend_below, panels, styled
+from orderparam.plots.style import colour, describe, panels, styled
 
 SYMBOLS = {
     "gamma0": r"\gamma_0", "learning_rate": r"\eta", "depth": "L", "steps": "T", "count": "P_c",
@@ -74,6 +74,11 @@ def _model(pair: Pair) -> str:
     return f"{network['kind']}, {layers}, {activation_text(network['activation'])}, {rate}"
 
 
+def _size(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """Size of a panel: a single one is wide enough for the note below it."""
+    return (3.3, 3.0) if len(pairs) > 1 else (5.2, 3.4)
+
+
 def _train(pair: Pair, kernel: xr.DataArray) -> tuple[np.ndarray, list[int]]:
     """A kernel on the train samples ordered by class, and where new classes begin."""
     theory = pair.theory
@@ -88,7 +93,7 @@ def _train(pair: Pair, kernel: xr.DataArray) -> tuple[np.ndarray, list[int]]:
 @styled
 def loss_curves(pairs: Sequence[Pair]) -> Figure:
     """Loss over time: the theory with its error band, and networks of every width."""
-    figure, axes = panels(1, len(pairs), sharey=True)
+    figure, axes = panels(1, len(pairs), size=_size(pairs), sharey=True)
     for panel, pair in zip(axes[0], pairs, strict=True):
         for index, width in enumerate(pair.widths):
             count = pair.networks("loss", width).sizes["seed"]
@@ -97,8 +102,8 @@ def loss_curves(pairs: Sequence[Pair]) -> Figure:
         theory_curve(panel, pair, "loss", label=r"theory, N → ∞")
         panel.set(yscale="log", xlabel=time_axis(pair.theory["loss"])[1], title=pair.label)
     axes[0, 0].set_ylabel(r"loss $\mathcal{L} = \frac{1}{2P}\sum_\mu (f_\mu - y_\mu)^2$")
-    legend_below(figure, axes[0], columns=4)
-    describe(figure, "Training loss", f"{_model(pairs[0])}; {_BANDS}")
+    note = f"{_model(pairs[0])}\n{_BANDS}"
+    describe(figure, "Training loss", note, legend_of=axes[0].tolist(), columns=max(2, len(pairs)))
     return figure
 
 
@@ -120,9 +125,9 @@ def kernel_maps(pairs: Sequence[Pair]) -> Figure:
             kernel = kernel.sel(layer=last) if "layer" in kernel.dims else kernel
             matrix, boundaries = _train(pair, kernel)
             matrices.append(matrix)
-            axes[row, column].set_title(f"{side}, $t = {int(kernel['time'])}$")
+            axes[row, column].set_title(f"{side}, step {int(kernel['time'])}")
             axes[1, column].set_xlabel(r"sample $\nu$")
-        heat_maps(figure, axes[row], matrices, label=label, boundaries=boundaries)
+        heat_maps(figure, axes[row].tolist(), matrices, label=label, boundaries=boundaries)
         axes[row, 0].set_ylabel(r"sample $\mu$")
     note = "samples ordered by class, thin lines between classes; networks: mean over seeds"
     describe(figure, f"Kernels before and after training, {pair.label}", f"{_model(pair)}; {note}")
@@ -147,15 +152,16 @@ def alignment(pairs: Sequence[Pair]) -> Figure:
                 text = f"{pair.label}, N = {width}"
                 network_curves(panel, pair, name, width, label=text, **style)
         panel.set(xlabel=time_axis(pairs[0].theory[name])[1], ylabel=label)
-    legend_below(figure, axes[0], columns=3)
-    describe(figure, "Kernels turn towards the targets", f"{_model(pairs[0])}; {_BANDS}")
+    note = f"{_model(pairs[0])}\n{_BANDS}"
+    title = "Alignment of the kernels with the targets"
+    describe(figure, title, note, legend_of=axes[0].tolist(), columns=len(pairs))
     return figure
 
 
 @styled
 def deviation(pairs: Sequence[Pair]) -> Figure:
     """Deviation of single networks from the theory against width, with fitted slopes."""
-    figure, axes = panels(1, len(pairs), size=(3.4, 3.4), sharey=True)
+    figure, axes = panels(1, len(pairs), size=_size(pairs), sharey=True)
     for panel, pair in zip(axes[0], pairs, strict=True):
         measured = {name: deviations(pair, name) for name in _DEVIATING}
         for index, (name, symbol) in enumerate(_DEVIATING.items()):
@@ -167,10 +173,10 @@ def deviation(pairs: Sequence[Pair]) -> Figure:
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     axes[0, 0].set_ylabel("relative rms deviation from theory")
     note = (
-        "filled: single networks, over time and entries (slope with 95 % interval); "
-        "open: mean over seeds where its error allows"
+        "filled: single networks, rms over time and entries, slope with 95 % interval\n"
+        "open: mean over seeds, where its error allows"
     )
-    describe(figure, "Networks approach the theory as they widen", f"{_model(pairs[0])}\n{note}")
+    describe(figure, "Deviation of networks from the theory", f"{_model(pairs[0])}\n{note}")
     return figure
 
 
@@ -192,13 +198,13 @@ def field_histograms(pairs: Sequence[Pair]) -> Figure:
         label = f"neurons, N = {pair.widths[-1]}" if pair.widths else ""
         panel = cast(Axes, axes[row, column])
         histograms(panel, samples[np.isfinite(samples)], neurons, neuron_label=label)
-        panel.set_title(f"layer {layers[column]}, $t = {times[row]}$")
+        panel.set_title(f"layer {layers[column]}, step {times[row]}")
         if row == len(times) - 1:
             panel.set_xlabel(rf"preactivation $h^{{{layers[column]}}}$")
         panel.set_ylabel("density" if column == 0 else "")
-    legend_below(figure, axes[0], columns=2)
     title = f"Single-site distributions, {pair.label}"
-    describe(figure, title, f"{_model(pair)}; pooled over all train samples")
+    note = f"{_model(pair)}; pooled over all train samples"
+    describe(figure, title, note, legend_of=axes[0].tolist())
     return figure
 
 

@@ -57,13 +57,13 @@ def _gaussian_averages(
     # v = s_v (rho n_1 + sqrt(1 - rho^2) n_2) for u = s_u n_1.
     rho = np.clip(covariance / np.outer(norm, norm), -1, 1)
     values = {}
-    for name, function in (("phi", activation), ("slope", activation.derivative)):
-        rows = []
+    for name, raw in (("phi", activation), ("slope", activation.derivative)):
+        function, rows = jax.jit(raw), []
         for i in range(len(scale)):
             mixed = np.multiply.outer(rho[i], nodes)[:, :, None]
             mixed = mixed + np.multiply.outer(np.sqrt(1 - rho[i] ** 2), nodes)[:, None, :]
-            second = np.asarray(function(jax.numpy.asarray(scale[:, None, None] * mixed)))
-            first = np.asarray(function(jax.numpy.asarray(scale[i] * nodes)))
+            second = np.asarray(function(scale[:, None, None] * mixed))
+            first = np.asarray(function(scale[i] * nodes))
             rows.append(np.einsum("a,jab,b->j", weights * first, second, weights))
         values[name] = np.stack(rows)
     return values["phi"], values["slope"]

@@ -21,14 +21,12 @@ class Deviation:
         single: Deviation of each network.
         mean_width: Widths at which the mean over seeds deviates measurably.
         mean: Deviation of that mean.
-        floor: Root-mean-square standard error of the theory, below which nothing can be seen.
     """
 
     width: Float[np.ndarray, " run"]
     single: Float[np.ndarray, " run"]
     mean_width: Float[np.ndarray, " resolved"]
     mean: Float[np.ndarray, " resolved"]
-    floor: float
 
     def slope(self) -> tuple[float, float, float] | None:
         """Slope of log deviation against log width with its 95 % interval (Student's t).
@@ -74,7 +72,7 @@ def deviations(pair: Pair, name: str) -> Deviation:
         if square > 4 * (noise + error**2):
             mean_width.append(float(size))
             mean.append(np.sqrt(square - noise))
-    return Deviation(np.array(width), np.array(single), np.array(mean_width), np.array(mean), error)
+    return Deviation(np.array(width), np.array(single), np.array(mean_width), np.array(mean))
 
 
 def draw_deviation(axes: Axes, measured: Deviation, index: int, symbol: str) -> None:

@@ -74,10 +74,32 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def describe(figure: Figure, title: str, note: str) -> None:
-    """Put a title above a figure and a small note (model, settings, meaning of bands) below."""
+def describe(
+    figure: Figure, title: str, note: str, *, legend_of: Sequence[Axes] = (), columns: int = 2
+) -> None:
+    """Put a title above a figure, and below it a note and one legend for all panels.
+
+    Args:
+        figure: The figure.
+        title: What it shows.
+        note: Model, settings and the meaning of bands, in lines that fit the figure.
+        legend_of: Panels whose entries the legend collects, without repetitions.
+        columns: Columns of the legend.
+    """
     figure.suptitle(title)
-    figure.supxlabel(note, fontsize=7.5, color=NOTE)
+    entries: dict[str, Any] = {}
+    for panel in legend_of:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if not entries:
+        figure.supxlabel(note, fontsize=7.5, color=NOTE)
+        return
+    # The note is the legend's title, because the layout keeps no room for both otherwise.
+    legend = figure.legend(
+        list(entries.values()), list(entries), loc="outside lower center", ncols=columns,
+        title=note, title_fontsize=7.5,
+    )  # fmt: skip
+    legend.get_title().set(color=NOTE, multialignment="center")
 
 
 def colour(index: int) -> str:
@@ -88,15 +110,6 @@ def colour(index: int) -> str:
 def marker(index: int) -> str:
     """The marker of the series with this index; they repeat after six."""
     return MARKERS[index % len(MARKERS)]
-
-
-def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """One legend for all panels, without repetitions, under the panels."""
-    entries: dict[str, Any] = {}
-    for panel in axes:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
 
 
 def export(figure: Figure, kind: Literal["png", "svg"]) -> bytes:

@@ -74,7 +74,7 @@ def _case(
 ) -> Case:
     """Build one case; mistakes in varied paths point to `[vary]`."""
     source = family.source
-    places = {tuple(path.split(".")): source.where(("vary", path)) for path in chosen}
+    places = {tuple(path.split(".")): source.where(("vary", *path.split("."))) for path in chosen}
     pointed = Source(source.name, source.lines, {**source.overrides, **places})
     built = replace(family, source=pointed).build(single)
     common = {

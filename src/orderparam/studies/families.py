@@ -52,9 +52,7 @@ class Family:
             InvalidProblem: For an unknown name or key, with the nearest known one.
         """
         table = study.problem.model_dump(exclude={"family"})
-        problem = self._made(table, ("problem",))
-        if not isinstance(problem, Problem):
-            raise self.source.unknown(("problem", table["kind"]), self._names(Problem))
+        problem = self._made(table, ("problem",), self._public(lambda made: _is(made, Problem)))
         return Built(problem, self._method(study, problem), save_plan(study.save, problem))
 
     def figures(self) -> ModuleType:
@@ -66,7 +64,7 @@ class Family:
         known = self.figures().FIGURES
         for name in study.figures:
             if name not in known:
-                raise self.source.unknown(("figures", name), known)
+                raise self.source.unknown_name(("figures",), name, known)
 
     def _method(self, study: Study, problem: Problem) -> Method:
         """The method of `[theory]`, by the name that the class carries."""
@@ -78,23 +76,22 @@ class Family:
             known = {
                 candidate.name: candidate
                 for candidate in vars(self.module).values()
-                if _is_subclass(candidate, Method) and candidate is not Method
+                if _is(candidate, Method) and candidate is not Method
             }
             if name not in known:
-                raise self.source.unknown(("theory", name), known)
+                raise self.source.unknown_name(("theory", "method"), name, known)
             chosen = known[name]
         return self._call(chosen, settings, ("theory",))
 
-    def _made(self, table: Mapping[str, Any], path: Path) -> Any:
-        """The object that a table with a `kind` describes."""
+    def _made(self, table: Mapping[str, Any], path: Path, known: Mapping[str, Any]) -> Any:
+        """The object that a table with a `kind`, one of the known names, describes."""
         if "kind" not in table:
             raise self.source.invalid(
                 path, 'needs a key `kind` that says what it is, such as kind = "MLP".'
             )
         kind = table["kind"]
-        known = self._constructors()
         if kind not in known:
-            raise self.source.unknown((*path, str(kind)), known)
+            raise self.source.unknown_name((*path, "kind"), str(kind), known)
         rest = {key: value for key, value in table.items() if key != "kind"}
         return self._call(known[kind], rest, path)
 
@@ -107,25 +104,24 @@ class Family:
         for name, parameter in parameters.items():
             if parameter.default is inspect.Parameter.empty and name not in table:
                 raise self.source.invalid(path, f"lacks the key `{name}`; add it.")
+        parts = self._public(lambda made: not _is(made, Problem) and not _is(made, Method))
         values = {
-            key: self._made(value, (*path, key)) if isinstance(value, Mapping) else _frozen(value)
+            key: self._made(value, (*path, key), parts)
+            if isinstance(value, Mapping)
+            else _frozen(value)
             for key, value in table.items()
         }
         return make(**values)
 
-    def _constructors(self) -> dict[str, Callable[..., Any]]:
-        """Public classes and functions of the family and of the data module."""
+    def _public(self, wanted: Callable[[Any], bool]) -> dict[str, Callable[..., Any]]:
+        """The wanted ones of the public classes and functions of the family and of the data."""
         data = importlib.import_module("orderparam.data")
         return {
             name: getattr(module, name)
             for module in (data, self.module)
             for name in module.__all__
-            if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
+            if callable(getattr(module, name)) and wanted(getattr(module, name))
         }
-
-    def _names(self, base: type) -> list[str]:
-        """Public classes of the family that derive from `base`."""
-        return [name for name, made in self._constructors().items() if _is_subclass(made, base)]
 
 
 def family(study: Study, source: Source) -> Family:
@@ -136,7 +132,7 @@ def family(study: Study, source: Source) -> Family:
     """
     name = study.problem.family
     if name not in FAMILIES:
-        raise source.unknown(("problem", "family", name), FAMILIES)
+        raise source.unknown_name(("problem", "family"), name, FAMILIES)
     return Family(importlib.import_module(FAMILIES[name]), source)
 
 
@@ -152,8 +148,8 @@ def save_plan(section: SaveSection, problem: Any) -> SavePlan:
     return plan
 
 
-def _is_subclass(candidate: Any, base: type) -> bool:
-    """Whether a name of a module stands for a class of this kind."""
+def _is(candidate: Any, base: type) -> bool:
+    """Whether something is a class that derives from `base`."""
     return inspect.isclass(candidate) and issubclass(candidate, base)
 
 

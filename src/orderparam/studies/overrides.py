@@ -1,13 +1,13 @@
 """From a study file to one resolved study: first `[quick]`, then `--set`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from orderparam.errors import InvalidProblem
 from orderparam.studies.schema import Source, Study, validate
-from orderparam.studies.toml_text import Path, parse, parse_value
+from orderparam.studies.toml_text import Path, flatten, parse, parse_value
 
 
 def resolve(
@@ -34,6 +34,7 @@ def resolve(
     values, lines = parse(text, name)
     source = Source(name, lines)
     study = validate(values, source)
+    values["vary"] = dict(study.vary)
     origins: dict[Path, str] = {}
     values = {key: deepcopy(value) for key, value in values.items() if key != "quick"}
     if quick:
@@ -44,23 +45,13 @@ def resolve(
             )
         for path, value in flatten(study.quick):
             _assign(values, path, value)
-            origins[path] = f"set by {source.where(('quick', '.'.join(path)))}"
+            origins[path] = f"set by {source.where(('quick', *path))}"
     for setting in settings:
         path, value = _parse_setting(setting)
         _assign(values, path, value)
         origins[path] = "given by --set"
     source = replace(source, overrides=origins)
     return validate(values, source), source
-
-
-def flatten(table: Mapping[str, Any], prefix: Path = ()) -> Iterable[tuple[Path, Any]]:
-    """Leaves of nested tables as paths; a key `"a.b"` means the same as `a.b`."""
-    for key, value in table.items():
-        path = (*prefix, *key.split("."))
-        if isinstance(value, Mapping):
-            yield from flatten(value, path)
-        else:
-            yield path, value
 
 
 def with_case(values: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orderparam.errors import InvalidProblem
-from orderparam.studies.toml_text import Path
+from orderparam.studies.toml_text import Path, flatten, normal
 
 
 class _Section(BaseModel):
@@ -67,6 +67,14 @@ class Study(_Section):
     figures: list[str] = []
     quick: dict[str, Any] = {}
 
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _dotted(cls, value: Any) -> Any:
+        """Accept `problem.gamma0 = [...]` and `"problem.gamma0" = [...]` alike."""
+        if not isinstance(value, Mapping):
+            return value
+        return {".".join(path): choices for path, choices in flatten(value)}
+
     def cases(self) -> list[dict[str, Any]]:
         """All combinations of the varied values, first path slowest; one empty case for none."""
         names = list(self.vary)
@@ -85,6 +93,7 @@ class Source:
 
     def where(self, path: Path) -> str:
         """Say "line 4 of x.toml" or "given by --set", for a key or the table that encloses it."""
+        path = normal(path)
         for length in range(len(path), 0, -1):
             if path[:length] in self.overrides:
                 return self.overrides[path[:length]]
@@ -102,6 +111,13 @@ class Source:
             f"Unknown key `{'.'.join(path)}` ({self.where(path)}): {hint} "
             f"Known keys of {table}: {', '.join(names)}."
         )
+
+    def unknown_name(self, path: Path, name: str, known: Iterable[str]) -> InvalidProblem:
+        """The error for a value that has to be one of several names, with the nearest of them."""
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean `{close[0]}`?" if close else "there is no such name."
+        return self.invalid(path, f"is {name!r}: {hint} Known names: {', '.join(names)}.")
 
     def invalid(self, path: Path, reason: str) -> InvalidProblem:
         """The error for a known key with a wrong value."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 import orderparam as op
-from orderparam.plots.pair import standard_error
 
-# A right sampled solution exceeds this many standard errors less than once in a thousand times.
-_LIMIT = 6.0
+# The truncation of the sampled method's histories leaves about ten times its tolerance of 1e-5;
+# without the response terms the same loss is off by 15 per cent.
+_LIMIT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,17 @@ class SelfTest:
     """How far the sampled loss is from the exact one.
 
     Args:
-        deviation: Root mean square over time of the difference, in units of the standard error.
-        relative: Largest difference relative to the initial loss.
+        relative: Largest difference over time, relative to the initial loss.
         seconds: Time of both solves, compilation included.
     """
 
-    deviation: float
     relative: float
     seconds: float
 
     @property
     def passed(self) -> bool:
         """Whether the two agree."""
-        return self.deviation < _LIMIT and self.relative < 0.05
+        return self.relative < _LIMIT
 
 
 def self_test() -> SelfTest:
@@ -44,9 +42,6 @@ def self_test() -> SelfTest:
     exact = op.solve(problem, op.kernels.ExactLinear(), progress=False)
     method = op.kernels.Causal(samples=1024, tolerance=1e-5)
     sampled = op.solve(problem, method, progress=False, throw=False)
-    difference = sampled["loss"].values - exact["loss"].values
-    error = standard_error(sampled, "loss")
-    scale = float(exact["loss"].values[0])
-    score = np.sqrt(np.mean(difference**2) / (np.mean(error**2) + (1e-9 * scale) ** 2))
-    relative = float(np.max(np.abs(difference))) / scale
-    return SelfTest(float(score), relative, time.perf_counter() - start)
+    difference = np.abs(sampled["loss"].values - exact["loss"].values)
+    relative = float(difference.max() / exact["loss"].values[0])
+    return SelfTest(relative, time.perf_counter() - start)

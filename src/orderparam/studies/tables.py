@@ -31,10 +31,21 @@ def print_summary(summary: dict[str, Any]) -> None:
                 text = f"{kind}: {case[kind]['verdict']}. {case[kind]['message']}"
                 console.print(escape(text))
         if case["comparison"] is not None:
-            table = Table(*HEAD, box=None)
-            for row in case["comparison"]["table"]:
-                table.add_row(*(escape(cell) for cell in row_cells(row)))
-            console.print(table)
+            _print_table(console, case["comparison"]["table"])
+
+
+def _print_table(console: Console, rows: list[dict[str, Any]]) -> None:
+    """The rows of one comparison, and under them each note with the variables it is about."""
+    table = Table(*HEAD[:-1], box=None)
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        *cells, note = row_cells(row)
+        table.add_row(*(escape(cell) for cell in cells))
+        if note:
+            notes.setdefault(note, []).append(row["variable"])
+    console.print(table)
+    for note, names in notes.items():
+        console.print(f"  {escape(', '.join(names))}: {escape(note)}", style="dim")
 
 
 def _coloured(verdict: str) -> str:

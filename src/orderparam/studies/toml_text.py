@@ -18,7 +18,7 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
         name: What to call the file in messages.
 
     Returns:
-        The values, and the line (from 1) of every key, by path.
+        The values, and the line (from 1) of every key, by path; a key `"a.b"` counts as `a.b`.
 
     Raises:
         InvalidProblem: If the text is not TOML; the message names line and column.
@@ -30,7 +30,7 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
             f"Study file {name} is not valid TOML: {error}. Correct that line; strings need "
             "quotes, and a table starts with its name in square brackets."
         ) from None
-    return values, dict(_lines(text))
+    return values, {normal(path): line for path, line in _lines(text)}
 
 
 def parse_value(text: str, path: str) -> Any:
@@ -46,6 +46,21 @@ def parse_value(text: str, path: str) -> Any:
             f"`--set {path}={text}` is not a TOML value; write numbers plainly (0.5), strings in "
             f"quotes (--set '{path}=\"{text}\"'), lists in brackets ([1, 2]), and true or false."
         ) from None
+
+
+def normal(path: Path) -> Path:
+    """A path whose parts hold no dots."""
+    return tuple(".".join(path).split("."))
+
+
+def flatten(table: Mapping[str, Any], prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Leaves of nested tables as paths; a key `"a.b"` means the same as `a.b`."""
+    for key, value in table.items():
+        path = (*prefix, *key.split("."))
+        if isinstance(value, Mapping):
+            yield from flatten(value, path)
+        else:
+            yield path, value
 
 
 def _lines(text: str) -> Iterator[tuple[Path, int]]:

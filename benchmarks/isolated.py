@@ -1,0 +1,65 @@
+"""Measure in a new process that is pinned to one core, so that nothing is compiled beforehand.
+
+A measurement is a function named "module:function" in this folder; it takes and returns plain JSON
+values. Run as a script, this file is the new process.
+"""
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from typing import Any
+
+LIMIT = 300.0
+"""Seconds after which a measurement is given up."""
+
+UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in which the operating system counts the peak memory of a process."""
+
+
+def call(function: str, **arguments: Any) -> dict[str, Any]:
+    """Result of a measurement in a new process.
+
+    Args:
+        function: The measurement, as "module:function".
+        **arguments: Its arguments, plain JSON values.
+
+    Returns:
+        What it returned, with `peak_bytes`, the largest memory of the process, and `pinned`,
+        whether it was kept on one core.
+
+    Raises:
+        RuntimeError: If the process failed (its own message is on the error stream) or had no
+            result in time.
+    """
+    command = [sys.executable, __file__, function, json.dumps(arguments)]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{function} had no result within {LIMIT:.0f} s") from error
+    if done.returncode != 0:
+        raise RuntimeError(f"{function} with {arguments} failed with code {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def pin() -> bool:
+    """Keep this process on one core, where the operating system can; must precede JAX."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    return True
+
+
+def main(function: str, arguments: str) -> None:
+    """Pin, measure and print the result as the last line."""
+    pinned = pin()
+    module, name = function.split(":")
+    result = getattr(importlib.import_module(module), name)(**json.loads(arguments))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+    print(json.dumps({**result, "pinned": pinned, "peak_bytes": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
