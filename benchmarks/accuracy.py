@@ -32,21 +32,24 @@ def attempt(name: str, samples: int, replicates: int, tolerance: float) -> dict[
 
     Returns:
         `compile_seconds` of the first call, `run_seconds` of the second, by the clock on the wall
-        and with everything `solve` does; the largest error of the curve over the seeds and the
+        and with everything `solve` does (`run_cpu_seconds`: of the processor, which tells how much
+        other work disturbed the measurement); the largest error of the curve over the seeds and the
         largest relative error at the last step.
     """
     method = op.kernels.Causal(samples=samples, replicates=replicates, tolerance=tolerance)
     problem, (truth, _) = problems.problem(name), problems.reference(name)
-    calls, errors, ranks = [], [], {}
+    calls, processor, errors, ranks = [], [], [], {}
     for seed in range(SEEDS):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         solution = op.solve(problem, method, seed=seed, progress=False, throw=False)
         calls.append(time.perf_counter() - began)
+        processor.append(time.process_time() - used)
         errors.append(problems.error(solution["mse"].values, truth))
         ranks = solution.diagnostics["ranks"]
     return {
         "compile_seconds": calls[0] - calls[1],
         "run_seconds": calls[1],
+        "run_cpu_seconds": processor[1],
         "error": max(curve for curve, _ in errors),
         "error_last_step": max((last for _, last in errors), key=abs),
         "ranks": ranks,
@@ -78,14 +81,17 @@ def measure(quick: bool, results: dict[str, Any]) -> dict[str, Any]:
 
 def table(measured: dict[str, Any]) -> list[str]:
     """Lines for people; the fastest setting within the goal is marked with a star."""
-    head = "problem  samples  repl.  toler.  compile   run s   error of curve   at last step"
+    head = (
+        "problem  samples  repl.  toler.  compile   run s   CPU s   error of curve   at last step"
+    )
     lines = [head + "   (worst of 3 seeds)"]
     for name, part in measured.items():
         for row in part["rows"]:
             mark = " *" if row == part["best"] else ""
             lines.append(
                 f"{name:7}  {row['samples']:7}  {row['replicates']:5}  {row['tolerance']:6.0e}  "
-                f"{row['compile_seconds']:7.1f}  {row['run_seconds']:6.2f}  {row['error']:15.2%}  "
+                f"{row['compile_seconds']:7.1f}  {row['run_seconds']:6.2f}  "
+                f"{row['run_cpu_seconds']:6.2f}  {row['error']:15.2%}  "
                 f"{row['error_last_step']:13.1%}{mark}"
             )
         if part["best"] is None:

@@ -83,6 +83,7 @@ def test_networks_are_enough_when_every_group_is(part):
     shifts = np.array([0.1, 0.1, 0.1, -0.1, -0.1, -0.05, 0.0, 0.0, -0.05])
     curves = truth + np.outer(shifts, [0.0, 1.0])
     trained = {"width": 8, "networks": 9, "seconds": 2.0, "steps": [0, 1], "curves": curves}
+    trained["cpu_seconds"] = 1.0
     row = networks.summary(trained, truth)
     assert (row["needed"], row["seconds"]) == (3, 6.0)
     far = networks.summary({**trained, "curves": curves + 0.2}, truth)

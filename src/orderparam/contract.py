@@ -47,8 +47,8 @@ class SavePlan:
         grid = np.unique(np.concatenate([chosen, np.asarray(self.fields_at, dtype=int)]))
         if grid.size == 0 or grid[0] < 0 or grid[-1] >= total:
             raise InvalidProblem(
-                f"SavePlan asks for steps {list(grid[:3])}...{list(grid[-3:])}, but the run has the "
-                f"steps 0 to {total - 1}; choose steps in that range."
+                f"SavePlan asks for steps {list(grid[:3])}...{list(grid[-3:])}, but the run has "
+                f"the steps 0 to {total - 1}; choose steps in that range."
             )
         return grid
 

@@ -114,9 +114,7 @@ def load(path: str | Path) -> Solution:
     return load_file(Path(path))
 
 
-def _arguments(
-    problem: Any, method: Any, save: Any
-) -> tuple[Problem, Method, SavePlan]:
+def _arguments(problem: Any, method: Any, save: Any) -> tuple[Problem, Method, SavePlan]:
     for name, value, kind in (("problem", problem, Problem), ("method", method, Method)):
         if not isinstance(value, kind) and not (value is None and kind is Method):
             raise InvalidProblem(

@@ -78,7 +78,7 @@ def test_more_coordinates_never_change_earlier_ones():
 
 
 def test_too_many_directions_name_the_setting_to_raise():
-    with pytest.raises(CapacityExceeded, match=r"Raise `samples` to at least 256"):
+    with pytest.raises(CapacityExceeded, match=r"Raise `samples` to at least 512"):
         run(drift(), fresh(samples=128, tolerance=1e-8), GRID)
 
 

@@ -21,7 +21,7 @@ SIZE = 2000
 
 
 class Rounds(Program):
-    """Products in both directions; with `rate` > 0 the matrix is trained, with decay and momentum."""
+    """Products in both directions; with `rate` > 0 the matrix is trained, with decay too."""
 
     rate: jax.Array
     nonlinear: bool = eqx.field(static=True)
@@ -123,7 +123,7 @@ def test_transpose_is_the_adjoint(rho):
     for _ in range(3):
         state, image, back = products(state, x, y)
         left = rho * state.inner("row", y, image)
-        np.testing.assert_allclose(left, state.inner("column", back, x).T, atol=1e-12)
+        np.testing.assert_allclose(left, state.inner("column", back, x), atol=1e-12)
         x, y = jnp.tanh(x + back), jnp.tanh(y + image)
 
 

@@ -122,6 +122,11 @@ def test_verdicts(run, setting, verdict):
     assert run(setting).summary["verdict"] == verdict
 
 
+def test_a_failure_counts_even_where_accuracy_is_missed(run):
+    settings = ("theory.offset=0.05", 'theory.verdict="error_too_large"')
+    assert run(*settings).summary["verdict"] == "fail"
+
+
 def test_an_error_in_one_case_does_not_stop_the_others(run, toy):
     said = []
     summary = run("problem.rate=[1000.0, 1.0]", say=said.append).summary

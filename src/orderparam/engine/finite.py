@@ -61,9 +61,7 @@ class FiniteMatrix(eqx.Module):
         return self._remember((y, self.queries[1])), column, row, y @ self.weight
 
     def _remember(self, queries: tuple[Array | None, Array | None]) -> "FiniteMatrix":
-        return eqx.tree_at(
-            lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None
-        )
+        return eqx.tree_at(lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None)
 
     def update(
         self,

@@ -51,8 +51,9 @@ def grown(state: State) -> State:
     for name, x in state.vectors.items():
         home = state.homes[name]
         # In an exact space a vector is its coordinates, so it grows with the space.
-        exact = home is not None and isinstance(spaces[home], ExactSpace)
-        more = spaces[home].capacity - state.spaces[home].capacity if exact else 0
+        more = 0
+        if home is not None and isinstance(spaces[home], ExactSpace):
+            more = spaces[home].capacity - state.spaces[home].capacity
         vectors[name] = jnp.pad(x, ((0, 0), (0, more)))
     return State(spaces, matrices, vectors, state.homes)
 

@@ -127,7 +127,8 @@ def record(
     def open_directions() -> Opened:
         keep = jnp.arange(k) < count
         scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1.0)), 0.0)
-        new = (vectors * scale).T @ (x - own.combine(a @ history.basis))
+        rotation = _canonical_rotation(vectors, keep)
+        new = rotation.T @ (vectors * scale).T @ (x - own.combine(a @ history.basis))
         more, c = own.extension(new)
         c = _orthonormal(c, history.basis, keep)
         q_new = q + own.along(x, more)
@@ -143,6 +144,21 @@ def record(
     more, c, normals, q, a = lax.cond(count > 0, open_directions, nothing)
     history = history.write(c, other.size, count)
     return Recorded(history, own.add(more), other.add(normals), q, a)
+
+
+def _canonical_rotation(
+    vectors: Float[Array, "k k"], keep: Bool[Array, " k"]
+) -> Float[Array, "k k"]:
+    """Rotate the kept eigenvectors to a basis that depends on their span alone.
+
+    Eigenvectors are arbitrary up to sign, and up to rotations when eigenvalues coincide; rounding
+    on another device would choose others, and pair other normals with them.
+    """
+    k = vectors.shape[0]
+    fixed = np.random.default_rng(0).standard_normal((k, k))
+    inside = keep[:, None] & keep
+    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(k)))
+    return jnp.where(inside, q * jnp.sign(jnp.diagonal(r)), 0.0)
 
 
 def _orthonormal(

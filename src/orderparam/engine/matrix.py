@@ -16,7 +16,6 @@ Pehlevan 2022 (engine.md sections 2-3).
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from orderparam.engine.history import History, record

@@ -95,8 +95,8 @@ def run(
             state = grown(state)
             continue
         state, observed, last, trouble = result
+        check_capacity(state)  # first, as a space that is too full makes numbers non-finite
         _raise_if_troubled(trouble, observed)
-        check_capacity(state)
         saved.append({k: np.asarray(v)[:count] for k, v in observed.items()})
         done += count
         step = int(grid[done - 1])

@@ -35,6 +35,6 @@ def shard(state: State, devices: int) -> State:
     for name, space in state.spaces.items():
         if isinstance(space, SampledSpace):
             arrays = tuple(jax.device_put(x, split) for x in (space.basis, space.pool))
-            space = eqx.tree_at(lambda s: (s.basis, s.pool), space, arrays)  # noqa: PLW2901
+            space = eqx.tree_at(lambda s: (s.basis, s.pool), space, arrays)
         spaces[name] = space
     return eqx.tree_at(lambda s: s.spaces, state, spaces)

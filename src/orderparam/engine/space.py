@@ -11,6 +11,7 @@ The inner product is the single-site average `<x, y> = (1/S) sum_s x_s y_s`.
 
 import abc
 from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -102,9 +103,7 @@ class KnownSpace(Space):
         """Append an addition to the basis."""
 
     @abc.abstractmethod
-    def along(
-        self, x: Float[Array, "k n"], addition: Addition
-    ) -> Float[Array, "k capacity"]:
+    def along(self, x: Float[Array, "k n"], addition: Addition) -> Float[Array, "k capacity"]:
         """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
 
     @abc.abstractmethod
@@ -139,7 +138,9 @@ class SampledSpace(KnownSpace):
     seed: Int[Array, " words"]
 
     @classmethod
-    def create(cls, samples: int, capacity: int, normals: int, seed: tuple[int, ...]) -> "SampledSpace":
+    def create(
+        cls, samples: int, capacity: int, normals: int, seed: tuple[int, ...]
+    ) -> "SampledSpace":
         """An empty space; `capacity` and `normals` are rounded up to blocks of 64."""
         room = -(-normals // BLOCK) * BLOCK
         basis = np.zeros((-(-capacity // BLOCK) * BLOCK, samples))
@@ -212,9 +213,7 @@ class SampledSpace(KnownSpace):
         z = jax.scipy.linalg.solve_triangular(factor, z, lower=True)
         return Addition(z, count, count)
 
-    def along(
-        self, x: Float[Array, "k S"], addition: Addition
-    ) -> Float[Array, "k capacity"]:
+    def along(self, x: Float[Array, "k S"], addition: Addition) -> Float[Array, "k capacity"]:
         """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
         return self._place(self.inner(x, addition.rows))
 

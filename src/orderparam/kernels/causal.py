@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import numpy as np
 
 from orderparam.contract import Estimate, Method, SavePlan
@@ -122,8 +121,10 @@ class Causal(Method):
         kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
         grid = len(save.grid(problem.steps))
         kernels = self.replicates * grid * (2 * layers + 1) * block**2
-        # The loop holds a state and its predecessor, in case the block must be repeated.
-        memory = 8 * (3 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels)
+        # The state before a block is kept in case the block must be repeated, and a compiled loop
+        # holds its state on entry, while running and on exit.
+        arrays = 5 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels
+        memory = COMPILER + 8 * arrays
         work = 4.0 * self.samples * block * rank * (5 * layers - 4)
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
@@ -141,7 +142,11 @@ class Causal(Method):
                 for r in range(self.replicates)
             ]
             coarser = self._replicate(
-                problem, SavePlan(save.grid(problem.steps)), (seed, 0), 10 * self.tolerance, advance
+                problem,
+                SavePlan(save.grid(problem.steps).tolist()),
+                (seed, 0),
+                10 * self.tolerance,
+                advance,
             )
         diagnostics = self._diagnostics(runs, coarser, notes)
         diagnostics["total_seconds"] = time.perf_counter() - start
@@ -189,7 +194,7 @@ class Causal(Method):
             kernel_program(problem),
             state,
             grid,
-            fields_at=grid if save.two_time else save.fields_at,
+            fields_at=grid.tolist() if save.two_time else save.fields_at,
             block=min(64, len(grid)),
             after_block=after_block,
         )
@@ -220,6 +225,9 @@ class Causal(Method):
             "notes": notes,
         }
 
+
+COMPILER = 2**28
+"""Bytes that compiling takes, measured."""
 
 FLOPS = 8e9
 """Floating-point operations per second that the estimate assumes of one core."""

@@ -77,7 +77,7 @@ class ExactLinear(Method):
                 kernel_program(problem),
                 state,
                 grid,
-                fields_at=grid if save.two_time else (),
+                fields_at=grid.tolist() if save.two_time else (),
                 block=min(64, len(grid)),
                 after_block=after_block,
             )

@@ -1,4 +1,4 @@
-"""The names of kernel evolution: symbol, code name, dimensions and meaning, once for all results."""
+"""The names of kernel evolution: symbol, code name, dimensions, meaning, once for all results."""
 
 from collections.abc import Mapping
 

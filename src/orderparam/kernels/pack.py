@@ -30,9 +30,7 @@ def pack_theory(
     """Average replicates into a solution; one replicate (an exact space) has no standard error."""
     steps = save.grid(problem.steps)
     data, depth = problem.data, problem.network.depth
-    per_run = [
-        derived(data.y, data.y_test, {k: run.observed[k] for k in OBSERVED}) for run in runs
-    ]
+    per_run = [derived(data.y, data.y_test, {k: run.observed[k] for k in OBSERVED}) for run in runs]
     variables = {name: _averaged(name, [r[name] for r in per_run]) for name in per_run[0]}
     coords = coordinates(steps, problem.learning_rate, data.count, data.test_count, depth)
     if save.two_time:

@@ -76,8 +76,8 @@ class KernelEvolution(Problem):
 
     def default_method(self) -> Method:
         """Exact for linear networks, causal sampling for all others."""
-        from orderparam.kernels.causal import Causal  # methods know the problem  # noqa: PLC0415
-        from orderparam.kernels.exact_linear import ExactLinear  # noqa: PLC0415
+        from orderparam.kernels.causal import Causal  # methods know the problem
+        from orderparam.kernels.exact_linear import ExactLinear
 
         return ExactLinear() if self.network.activation.linear else Causal()
 
@@ -104,7 +104,7 @@ class KernelEvolution(Problem):
         self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
     ) -> Solution:
         """Train finite networks of the widths `sizes["width"]`."""
-        from orderparam.kernels.experiment import simulate_networks  # noqa: PLC0415
+        from orderparam.kernels.experiment import simulate_networks
 
         if set(sizes) != {"width"}:
             raise InvalidProblem(

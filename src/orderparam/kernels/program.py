@@ -4,7 +4,8 @@ Fields and updates of a fully connected network in mean-field scaling (kernels.m
 
     h^1 = u^1 + (eta gamma0/P) sum_s sum_nu Delta_nu(s) Phi^0_{mu nu} g^1_nu(s)
     h^{l+1} = W^l phi(h^l),   z^l = W^{lT} g^{l+1},   z^L = w,   g^l = phi'(h^l) z^l
-    W^l <- W^l + (eta gamma0/P) sum_nu Delta_nu g^{l+1}_nu phi(h^l_nu)^T / N,   f = <w, phi^L>/gamma0
+    f = <w, phi^L> / gamma0
+    W^l <- W^l + (eta gamma0/P) sum_nu Delta_nu g^{l+1}_nu phi(h^l_nu)^T / N
 """
 
 import equinox as eqx

@@ -1,6 +1,6 @@
 """The cases of a study: each with its problem, its method and the files of its results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ def build_cases(study: Study, family: Family) -> list[Case]:
     ]
 
 
-def estimate(cases: list[Case]) -> str:
+def estimate(cases: Sequence[Case]) -> str:
     """Memory and time of the theory of all cases, in words."""
     costs = [op.estimate(c.built.problem, c.built.method, save=c.built.save) for c in cases]
     memory = max(cost.memory for cost in costs) / 2**20

@@ -37,21 +37,25 @@ def resolve(
     values["vary"] = dict(study.vary)
     origins: dict[Path, str] = {}
     values = {key: deepcopy(value) for key, value in values.items() if key != "quick"}
-    if quick:
-        if not study.quick:
-            raise InvalidProblem(
-                f"Study `{study.name}` has no [quick] table, so --quick has no meaning for it; "
-                "leave the option out, or add the table to the file."
-            )
-        for path, value in flatten(study.quick):
-            _assign(values, path, value)
-            origins[path] = f"set by {source.where(('quick', *path))}"
+    for path, value in _quick(study) if quick else ():
+        _assign(values, path, value)
+        origins[path] = f"set by {source.where(('quick', *path))}"
     for setting in settings:
         path, value = _parse_setting(setting)
         _assign(values, path, value)
         origins[path] = "given by --set"
     source = replace(source, overrides=origins)
     return validate(values, source), source
+
+
+def _quick(study: Study) -> list[tuple[Path, Any]]:
+    """The changes of `[quick]`."""
+    if not study.quick:
+        raise InvalidProblem(
+            f"Study `{study.name}` has no [quick] table, so --quick has no meaning for it; leave "
+            "the option out, or add the table to the file."
+        )
+    return list(flatten(study.quick))
 
 
 def with_case(values: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,9 +65,7 @@ def run_study(
     family = family_of(study, source)
     family.check_figures(study)
     cases = build_cases(study, family)
-    say(f"{study.title}: {len(cases)} cases. Theory: {estimate(cases)}.")
-    if study.experiment is not None:
-        say(f"Networks of width {study.experiment.width}. The whole study: {study.time_needed}.")
+    _announce(study, cases, say)
     resolved = study.model_dump(mode="json", exclude={"quick"})
     inputs = {key: value for key, value in resolved.items() if key in _DECIDING}
     with open_run(store, study.name, inputs, force=force) as run:
@@ -79,6 +77,17 @@ def run_study(
         steps = _Steps(run, study, progress, say, reuse=not force)
         outcomes = [steps.outcome(case) for case in cases]
         return _finish(run, study, outcomes, family.figures().FIGURES)
+
+
+def _announce(study: Study, cases: Sequence[Case], say: Say) -> None:
+    """Say what the study needs before it starts."""
+    number = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
+    say(f"{study.title}: {number}. Theory: {estimate(cases)}.")
+    if study.experiment is not None:
+        widths = ", ".join(map(str, study.experiment.width))
+        say(f"Networks of width {widths}, seeds {study.experiment.seeds}.")
+    if study.time_needed:
+        say(f"Time of the study as it comes: {study.time_needed}.")
 
 
 _DECIDING = ("problem", "vary", "theory", "experiment", "save", "seed")

@@ -37,10 +37,10 @@ def self_test() -> SelfTest:
         network=op.kernels.MLP(depth=2, activation="linear"),
         data=op.data.gaussian(count=4, dimension=8),
         gamma0=1.0,
-        steps=20,
+        steps=10,
     )
     exact = op.solve(problem, op.kernels.ExactLinear(), progress=False)
-    method = op.kernels.Causal(samples=1024, tolerance=1e-5)
+    method = op.kernels.Causal(samples=1024, replicates=2, tolerance=1e-5)
     sampled = op.solve(problem, method, progress=False, throw=False)
     difference = np.abs(sampled["loss"].values - exact["loss"].values)
     relative = float(difference.max() / exact["loss"].values[0])
