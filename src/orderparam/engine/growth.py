@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from orderparam.engine.exact import ExactSpace
 from orderparam.engine.matrix import GaussianMatrix
@@ -18,13 +18,13 @@ CROWDED = 20
 """Above samples / CROWDED known vectors the diagnostics carry a note."""
 
 
-def overflowed(state: State) -> bool:
+def overflowed(state: State) -> Bool[Array, ""]:
     """Whether any history, basis or pool of normals ran out of room."""
     flags = [s.overflow for s in state.spaces.values() if isinstance(s, KnownSpace)]
     for matrix in state.matrices.values():
         if isinstance(matrix, GaussianMatrix):
             flags += [matrix.forward.overflow, matrix.backward.overflow]
-    return any(bool(flag) for flag in flags)
+    return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(np.asarray(False))
 
 
 def grown(state: State) -> State:

@@ -149,7 +149,9 @@ def _run_block(
         return state.forget(), observed, fields, trouble
 
     def observe(carry: Any, bound: Array) -> Any:
-        carry = lax.fori_loop(bound[0], bound[1], body, carry)
+        # Once there is no more room what follows is discarded, so it need not be computed.
+        stop = jnp.where(overflowed(carry[0]), bound[0], bound[1])
+        carry = lax.fori_loop(bound[0], stop, body, carry)
         return carry, carry[1]
 
     _, observed, fields = jax.eval_shape(program.step, state, bounds[0, 0])

@@ -229,7 +229,7 @@ class Causal(Method):
 COMPILER = 2**28
 """Bytes that compiling takes, measured."""
 
-FLOPS = 8e9
+FLOPS = 2e10
 """Floating-point operations per second that the estimate assumes of one core."""
 
 LARGEST_ERROR = 0.1

@@ -161,7 +161,7 @@ def alignment(pairs: Sequence[Pair]) -> Figure:
 @styled
 def deviation(pairs: Sequence[Pair]) -> Figure:
     """Deviation of single networks from the theory against width, with fitted slopes."""
-    figure, axes = panels(1, len(pairs), size=_size(pairs), sharey=True)
+    figure, axes = panels(1, len(pairs), size=(_size(pairs)[0], 4.2), sharey=True)
     for panel, pair in zip(axes[0], pairs, strict=True):
         measured = {name: deviations(pair, name) for name in _DEVIATING}
         for index, (name, symbol) in enumerate(_DEVIATING.items()):
@@ -170,7 +170,7 @@ def deviation(pairs: Sequence[Pair]) -> Figure:
         panel.set(xscale="log", yscale="log", xlabel="width $N$", title=pair.label)
         panel.set_xticks(pair.widths, [str(width) for width in pair.widths])
         panel.minorticks_off()
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes[0, 0].set_ylabel("relative rms deviation from theory")
     note = (
         "filled: single networks, rms over time and entries, slope with 95 % interval\n"
