@@ -1,9 +1,13 @@
 """Order parameters of large learning systems: theory beside trained networks, on the same axes."""
 
-from orderparam import data, kernels
-from orderparam.contract import SavePlan
-from orderparam.results import citation, compare
-from orderparam.verbs import estimate, load, simulate, solve
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orderparam import data, kernels
+    from orderparam.contract import SavePlan
+    from orderparam.results import citation, compare
+    from orderparam.verbs import estimate, load, simulate, solve
 
 __all__ = [
     "SavePlan",
@@ -17,3 +21,29 @@ __all__ = [
     "solve",
 ]
 __version__ = "0.1.0"
+
+_FAMILIES = ("data", "kernels")
+_HOMES = {
+    "SavePlan": "contract",
+    "citation": "results",
+    "compare": "results",
+    "estimate": "verbs",
+    "load": "verbs",
+    "simulate": "verbs",
+    "solve": "verbs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that the command line answers at once where nothing computes."""
+    if name in _FAMILIES:
+        return import_module(f"orderparam.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"orderparam.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'orderparam' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
