@@ -30,7 +30,7 @@ def test_figures_say_what_they_show(pair_of, name):
     assert has_legend or name == "kernels"
 
 
-@pytest.mark.parametrize("name", [name for name, kind in FIGURES.items() if not kind.networks])
+@pytest.mark.parametrize("name", [name for name, kind in FIGURES.items() if not kind.runs])
 def test_theory_alone_can_be_drawn(pair_of, name):
     assert "networks, N" not in texts(FIGURES[name].draw([pair_of(networks=False)]))
 

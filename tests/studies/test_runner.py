@@ -9,6 +9,7 @@ import orderparam as op
 from orderparam.errors import OrderParamError
 from orderparam.studies.overrides import resolve
 from orderparam.studies.runner import run_study
+from orderparam.studies.tables import print_summary
 
 
 @pytest.fixture
@@ -120,6 +121,24 @@ def test_a_damaged_result_is_computed_again(run, toy):
 )
 def test_verdicts(run, setting, verdict):
     assert run(setting).summary["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        (["theory.offset=0.0"], "pass"),
+        (["theory.offset=0.2"], "fail"),  # the claim fails as well
+        (["theory.offset=0.05"], "pass"),  # agreement fails, but is only shown
+        (["theory.offset=0.0", 'claims=["impossible"]'], "undecided"),
+        (["theory.offset=0.2", "claims=[]"], "done"),
+    ],
+)
+def test_claims_decide_where_agreement_is_only_shown(run, settings, verdict):
+    finished = run('claims=["decays"]', 'agreement="shown"', *settings)
+    assert finished.summary["verdict"] == verdict
+    page = (finished.folder / "report.html").read_text()
+    assert ("<h2>Claims</h2>" in page) == (verdict != "done")
+    print_summary(finished.summary)
 
 
 def test_a_failure_counts_even_where_accuracy_is_missed(run):

@@ -53,7 +53,7 @@ def test_mistakes_are_named_with_their_line(toy, old, new, message):
 def test_unknown_figure(toy):
     study, source = resolve(changed(toy.TOY, '"curve"', '"curv"'), "toy.toml")
     with pytest.raises(InvalidProblem, match="did you mean `curve`"):
-        family(study, source).check_figures(study)
+        family(study, source).check_names(study)
 
 
 def test_cases_are_the_product(toy):
@@ -117,7 +117,7 @@ def test_builtin_studies_build():
         for quick in (False, True):
             study, source = resolve(*find(name), quick=quick)
             kind = family(study, source)
-            kind.check_figures(study)
+            kind.check_names(study)
             assert build_cases(study, kind)
 
 

@@ -6,7 +6,6 @@ matplotlib figure that is neither shown nor saved.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -14,8 +13,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orderparam.plots.curves import network_curves, theory_curve, time_axis
+from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.deviation import deviations, draw_deviation, draw_guide
+from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.heatmaps import heat_maps
 from orderparam.plots.histogram import histograms
 from orderparam.plots.pair import Pair
@@ -35,25 +35,6 @@ _ACTIVATIONS = {
 }
 _DEVIATING = {"loss": r"loss $\mathcal{L}$", "f": "$f$", "Phi": r"$\Phi^\ell$", "G": r"$G^\ell$"}
 _BANDS = "bands: theory ± 2 standard errors; networks from lowest to highest over seeds"
-
-
-@dataclass(frozen=True)
-class FigureKind:
-    """A figure that a study can ask for by name.
-
-    Args:
-        draw: Makes the figure.
-        caption: What it shows, for the report.
-        each_case: Drawn once for each case instead of once for all.
-        needs: Variables of the theory without which it cannot be drawn.
-        networks: Whether it cannot be drawn without an experiment.
-    """
-
-    draw: Callable[[Sequence[Pair]], Figure]
-    caption: str
-    each_case: bool = False
-    needs: tuple[str, ...] = ()
-    networks: bool = False
 
 
 def activation_text(name: str) -> str:
@@ -95,12 +76,12 @@ def loss_curves(pairs: Sequence[Pair]) -> Figure:
     """Loss over time: the theory with its error band, and networks of every width."""
     figure, axes = panels(1, len(pairs), size=_size(pairs), sharey=True)
     for panel, pair in zip(axes[0], pairs, strict=True):
-        for index, width in enumerate(pair.widths):
-            count = pair.networks("loss", width).sizes["seed"]
+        for index, width in enumerate(pair.sizes):
+            count = pair.runs("loss", width).sizes["seed"]
             label = f"networks, N = {width} ({count} seeds)"
-            network_curves(panel, pair, "loss", width, colour=colour(index), label=label)
+            run_curves(panel, pair, "loss", width, colour=colour(index), label=label)
         theory_curve(panel, pair, "loss", label=r"theory, N → ∞")
-        panel.set(yscale="log", xlabel=time_axis(pair.theory["loss"])[1], title=pair.label)
+        panel.set(yscale="log", xlabel=curve_axis(pair.theory["loss"])[1], title=pair.label)
     axes[0, 0].set_ylabel(r"loss $\mathcal{L} = \frac{1}{2P}\sum_\mu (f_\mu - y_\mu)^2$")
     note = f"{_model(pairs[0])}\n{_BANDS}"
     describe(figure, "Training loss", note, legend_of=axes[0].tolist(), columns=max(2, len(pairs)))
@@ -112,9 +93,9 @@ def kernel_maps(pairs: Sequence[Pair]) -> Figure:
     """The NTK and the last layer's kernel before and after training, beside the networks'."""
     (pair,) = pairs
     sides: list[tuple[str, Callable[[str], xr.DataArray]]] = [("theory", lambda n: pair.theory[n])]
-    if pair.widths:
-        width = pair.widths[-1]
-        sides.append((f"N = {width}", lambda n: pair.networks(n, width).mean("seed")))
+    if pair.sizes:
+        width = pair.sizes[-1]
+        sides.append((f"N = {width}", lambda n: pair.runs(n, width).mean("seed")))
     last = int(pair.theory["layer"].values[-1])
     kernels = {"ntk": "NTK  $K$", "Phi": rf"feature kernel  $\Phi^{{{last}}}$"}
     figure, axes = panels(2, 2 * len(sides), size=(2.3, 2.3), sharex=True, sharey=True)
@@ -147,11 +128,11 @@ def alignment(pairs: Sequence[Pair]) -> Figure:
         for index, pair in enumerate(pairs):
             style = {"colour": colour(index), **select}
             theory_curve(panel, pair, name, label=f"{pair.label}, theory", **style)
-            if pair.widths:
-                width = pair.widths[-1]
+            if pair.sizes:
+                width = pair.sizes[-1]
                 text = f"{pair.label}, N = {width}"
-                network_curves(panel, pair, name, width, label=text, **style)
-        panel.set(xlabel=time_axis(pairs[0].theory[name])[1], ylabel=label)
+                run_curves(panel, pair, name, width, label=text, **style)
+        panel.set(xlabel=curve_axis(pairs[0].theory[name])[1], ylabel=label)
     note = f"{_model(pairs[0])}\n{_BANDS}"
     title = "Alignment of the kernels with the targets"
     describe(figure, title, note, legend_of=axes[0].tolist(), columns=len(pairs))
@@ -168,7 +149,7 @@ def deviation(pairs: Sequence[Pair]) -> Figure:
             draw_deviation(panel, measured[name], index, symbol)
         draw_guide(panel, measured["Phi"])
         panel.set(xscale="log", yscale="log", xlabel="width $N$", title=pair.label)
-        panel.set_xticks(pair.widths, [str(width) for width in pair.widths])
+        panel.set_xticks(pair.sizes, [str(width) for width in pair.sizes])
         panel.minorticks_off()
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes[0, 0].set_ylabel("relative rms deviation from theory")
@@ -195,7 +176,7 @@ def field_histograms(pairs: Sequence[Pair]) -> Figure:
         if pair.experiment is not None and "h" in pair.experiment:
             neurons = pair.experiment["h"].sel(at).isel(sample=train).values.ravel()
         samples = fields.sel(at).isel(sample=train).values.ravel()
-        label = f"neurons, N = {pair.widths[-1]}" if pair.widths else ""
+        label = f"neurons, N = {pair.sizes[-1]}" if pair.sizes else ""
         panel = cast(Axes, axes[row, column])
         histograms(panel, samples[np.isfinite(samples)], neurons, neuron_label=label)
         panel.set_title(f"layer {layers[column]}, step {times[row]}")
@@ -217,7 +198,7 @@ FIGURES: dict[str, FigureKind] = {
         alignment, "Alignment over time.", needs=("alignment", "Phi_alignment")
     ),
     "deviation": FigureKind(
-        deviation, "Deviation against width.", needs=tuple(_DEVIATING), networks=True
+        deviation, "Deviation against width.", needs=tuple(_DEVIATING), runs=True
     ),
     "fields": FigureKind(field_histograms, "Distributions of the fields.", True, ("h",)),
 }

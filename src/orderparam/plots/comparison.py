@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from orderparam.errors import InvalidProblem
-from orderparam.plots.curves import network_curves, theory_curve, time_axis
+from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.pair import Pair
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
 
@@ -21,8 +21,9 @@ _MOST_POINTS = 4000
 def comparison_figure(comparison: "Comparison", variable: str | None = None) -> Figure:
     """Draw one variable of a comparison.
 
-    A variable of time alone is drawn as curves at every width. Of any other variable each entry
-    at each time is a point: the mean over the widest networks against the theory.
+    A variable of time alone (or of another numeric dimension alone) is drawn as curves at every
+    size. Of any other variable each entry is a point: the mean over the largest runs against the
+    theory.
 
     Args:
         comparison: Holds theory and experiment.
@@ -43,12 +44,12 @@ def comparison_figure(comparison: "Comparison", variable: str | None = None) -> 
     pair = Pair(comparison.theory, comparison.experiment)
     figure, axes = panels(1, 1, size=(4.6, 3.4))
     meaning = pair.theory[name].attrs.get("long_name", name)
-    if pair.theory[name].dims == ("time",):
+    if pair.theory[name].ndim == 1 and curve_axis(pair.theory[name])[0].dtype.kind in "if":
         _curves(axes[0, 0], pair, name)
-        note = "bands: theory ± 2 standard errors; networks, lowest to highest over seeds"
+        note = "bands: theory ± 2 standard errors; runs, lowest to highest over seeds"
     else:
         _points(axes[0, 0], pair, name)
-        note = "points: every saved time and entry; bars: standard deviation over seeds"
+        note = "points: every saved entry; bars: standard deviation over seeds"
     row = rows[name]
     describe(figure, f"{meaning}: {row.verdict} (z = {row.z:.1f})", note)
     axes[0, 0].legend()
@@ -62,30 +63,30 @@ def variable_symbol(pair: Pair, name: str) -> str:
 
 
 def _curves(axes: Axes, pair: Pair, name: str) -> None:
-    """A variable of time alone."""
-    for index, width in enumerate(pair.widths):
-        count = pair.networks(name, width).sizes["seed"]
-        label = f"N = {width}, {count} networks"
-        network_curves(axes, pair, name, width, colour=colour(index), label=label)
+    """A variable of one dimension alone."""
+    for index, size in enumerate(pair.sizes):
+        count = pair.runs(name, size).sizes["seed"]
+        label = f"{pair.size} {size}, {count} runs"
+        run_curves(axes, pair, name, size, colour=colour(index), label=label)
     theory_curve(axes, pair, name, label="theory")
-    axes.set_xlabel(time_axis(pair.theory[name])[1])
+    axes.set_xlabel(curve_axis(pair.theory[name])[1])
     axes.set_ylabel(f"{pair.theory[name].attrs.get('long_name', '')} {variable_symbol(pair, name)}")
 
 
 def _points(axes: Axes, pair: Pair, name: str) -> None:
-    """Every entry of a variable, the networks' mean against the theory."""
+    """Every entry of a variable, the mean of the largest runs against the theory."""
     theory = pair.theory[name]
-    width = pair.widths[-1]
-    runs = pair.networks(name, width).transpose("seed", *theory.dims).values
+    size = pair.sizes[-1]
+    runs = pair.runs(name, size).transpose("seed", *theory.dims).values
     step = -(-theory.size // _MOST_POINTS)
     x = theory.values.ravel()[::step]
     y = runs.reshape(len(runs), -1)[:, ::step]
     spread = y.std(axis=0, ddof=1) if len(y) > 1 else np.zeros_like(x)
     axes.errorbar(
         x, y.mean(axis=0), yerr=spread, fmt=".", markersize=3, elinewidth=0.5, alpha=0.5,
-        color=colour(2), label=f"N = {width}, {len(y)} networks", rasterized=True,
+        color=colour(2), label=f"{pair.size} {size}, {len(y)} runs", rasterized=True,
     )  # fmt: skip
     ends = [x.min(), x.max()]
-    axes.plot(ends, ends, color=THEORY, linewidth=1, label="networks = theory")
+    axes.plot(ends, ends, color=THEORY, linewidth=1, label="runs = theory")
     axes.set_xlabel(f"{variable_symbol(pair, name)}, theory")
-    axes.set_ylabel(f"{variable_symbol(pair, name)}, networks")
+    axes.set_ylabel(f"{variable_symbol(pair, name)}, runs")

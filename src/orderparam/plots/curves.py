@@ -1,4 +1,4 @@
-"""Curves over time: the theory's line with its error band, networks with the range over seeds."""
+"""Curves along one dimension: theory with its error band, runs with their range over seeds."""
 
 import numpy as np
 import xarray as xr
@@ -8,11 +8,17 @@ from orderparam.plots.pair import Pair, standard_error
 from orderparam.plots.style import THEORY
 
 
-def time_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:
-    """Times of a variable and the label of that axis: learning rate times step where known."""
+def curve_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:
+    """Values and label of the axis along which a variable is a curve.
+
+    For time this is learning rate times step where that is known.
+    """
     if "eta_t" in variable.coords:
         return variable["eta_t"].values, r"training time $\eta\,t$  (learning rate × steps)"
-    return variable["time"].values, "training time $t$  (steps)"
+    coordinate = variable[next(str(dim) for dim in variable.dims if dim != "seed")]
+    name, units = (coordinate.attrs.get(key, "") for key in ("long_name", "units"))
+    label = name or str(coordinate.name)
+    return coordinate.values, f"{label}  ({units})" if units else label
 
 
 def theory_curve(
@@ -23,14 +29,14 @@ def theory_curve(
     Args:
         axes: Where to draw.
         pair: Holds the theory.
-        name: A variable that depends on time and on what `select` fixes.
+        name: A variable that depends on one dimension and on what `select` fixes.
         colour: Of line and band.
         label: In the legend.
         **select: Values of the other coordinates, such as `layer=3`.
     """
     variable = pair.theory[name]
     error = variable.copy(data=standard_error(pair.theory, name)).sel(select).values
-    times, _ = time_axis(variable)
+    times, _ = curve_axis(variable.sel(select))
     mean = variable.sel(select).values
     axes.plot(times, mean, color=colour, label=label, zorder=3)
     axes.fill_between(
@@ -38,23 +44,23 @@ def theory_curve(
     )
 
 
-def network_curves(
-    axes: Axes, pair: Pair, name: str, width: int, *, colour: str, label: str, **select: object
+def run_curves(
+    axes: Axes, pair: Pair, name: str, size: int, *, colour: str, label: str, **select: object
 ) -> None:
-    """Draw the mean over networks of one width, and the range between lowest and highest.
+    """Draw the mean over runs of one size, and the range between lowest and highest.
 
     Args:
         axes: Where to draw.
         pair: Holds the experiment.
-        name: A variable that depends on time and on what `select` fixes.
-        width: One of the experiment's widths.
+        name: A variable that depends on one dimension and on what `select` fixes.
+        size: One of the experiment's sizes.
         colour: Of line and band.
         label: In the legend.
         **select: Values of the other coordinates.
     """
-    runs = pair.networks(name, width).sel(select)
-    times, _ = time_axis(runs)
-    values = runs.transpose("seed", "time").values
+    runs = pair.runs(name, size).sel(select)
+    times, _ = curve_axis(runs)
+    values = runs.transpose("seed", ...).values
     axes.plot(times, values.mean(axis=0), color=colour, linestyle=(0, (4, 2)), label=label)
     axes.fill_between(
         times, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0

@@ -60,8 +60,8 @@ def deviations(pair: Pair, name: str) -> Deviation:
     scale = float(np.sqrt(np.mean(theory.values**2))) or 1.0
     error = float(np.sqrt(np.mean(standard_error(pair.theory, name) ** 2))) / scale
     width, single, mean_width, mean = [], [], [], []
-    for size in pair.widths:
-        runs = pair.networks(name, size).transpose("seed", *theory.dims).values
+    for size in pair.sizes:
+        runs = pair.runs(name, size).transpose("seed", *theory.dims).values
         difference = (runs - theory.values).reshape(len(runs), -1) / scale
         single += np.sqrt(np.mean(difference**2, axis=1)).tolist()
         width += [float(size)] * len(runs)

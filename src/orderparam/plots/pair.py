@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from orderparam.results import Solution
+from orderparam.results import SIZES, Solution
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Pair:
 
     Args:
         theory: The predicted solution.
-        experiment: The measured solution, with dimensions `width` and `seed`.
+        experiment: The measured solution, with a size dimension and `seed`.
         label: What distinguishes this pair from others in a figure, such as "$\gamma_0 = 1$".
     """
 
@@ -24,16 +24,23 @@ class Pair:
     label: str = ""
 
     @property
-    def widths(self) -> list[int]:
-        """The widths of the experiment, ascending; empty without one."""
-        return [] if self.experiment is None else sorted(self.experiment["width"].values.tolist())
+    def size(self) -> str:
+        """The experiment's size dimension, such as `width`; empty without one."""
+        if self.experiment is None:
+            return ""
+        return next((name for name in SIZES if name in self.experiment.dataset.dims), "")
 
-    def networks(self, name: str, width: int) -> xr.DataArray:
-        """One variable of the networks of one width that were trained to the end.
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes of the experiment, ascending; empty without one."""
+        return sorted(self.experiment[self.size].values.tolist()) if self.experiment else []
+
+    def runs(self, name: str, size: int) -> xr.DataArray:
+        """One variable of the systems of one size that ran to the end.
 
         Args:
             name: The variable.
-            width: One of `widths`.
+            size: One of `sizes`.
 
         Returns:
             The variable with `seed` as its first dimension.
@@ -43,8 +50,11 @@ class Pair:
         """
         if self.experiment is None:
             raise ValueError("This pair has no experiment; give one to `Pair`.")
-        valid = self.experiment["run_valid"].sel(width=width).values
-        return self.experiment[name].sel(width=width).isel(seed=np.flatnonzero(valid))
+        runs = self.experiment[name].sel({self.size: size})
+        if "run_valid" not in self.experiment:
+            return runs
+        valid = self.experiment["run_valid"].sel({self.size: size}).values
+        return runs.isel(seed=np.flatnonzero(valid))
 
 
 def standard_error(solution: Solution, name: str) -> Float[np.ndarray, "..."]:

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float
 
 from orderparam.errors import IncompatibleSolutions
 from orderparam.results.plain import first_difference
+from orderparam.results.sizes import size_of
 from orderparam.results.solution import Solution
 
-_RUN_DIMS = ("width", "seed")
 # Coordinates such as learning rate times step are products that may be rounded differently.
 _COORDINATE_TOLERANCE = 1e-9
 
@@ -59,22 +59,22 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
 
     Args:
         theory: Where `name` has dimensions `rest`.
-        experiment: Where `name` has the dimensions `width`, `seed` and `rest` in any order.
+        experiment: Where `name` has a size dimension, `seed` and `rest` in any order.
         name: The variable.
 
     Returns:
-        Both sides with `rest` flattened into one axis, widths without any run left out.
+        Both sides with `rest` flattened into one axis, sizes without any run left out.
 
     Raises:
         IncompatibleSolutions: If dimensions, lengths or coordinates of `rest` differ.
     """
     left, right = theory[name], experiment[name]
-    _check_axes(name, left, right)
-    right = right.transpose(*_RUN_DIMS, *left.dims)
-    counts = (right.sizes["width"], right.sizes["seed"])
+    size = _check_axes(name, left, right)
+    right = right.transpose(size, "seed", *left.dims)
+    counts = (right.sizes[size], right.sizes["seed"])
     valid = np.ones(counts, dtype=bool)
     if "run_valid" in experiment:
-        valid = experiment["run_valid"].transpose(*_RUN_DIMS).values.astype(bool)
+        valid = experiment["run_valid"].transpose(size, "seed").values.astype(bool)
     present = valid.any(axis=1)
     runs = _floats(right).reshape(*counts, -1)
     if not present.all():
@@ -89,9 +89,9 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
         theory_se=theory_se,
         runs=runs,
         valid=valid,
-        widths=_widths(right)[present],
+        widths=_widths(right, size)[present],
         rounding=32 * float(np.finfo(np.float32).eps) if single else 1e-12,
-        obstacle=_obstacle(values, theory_se, runs, valid, _widths(right)[present]),
+        obstacle=_obstacle(values, theory_se, runs, valid, _widths(right, size)[present]),
     )
 
 
@@ -109,7 +109,7 @@ def _obstacle(
     # With one or two widths only the widest enters.
     used = counts if len(counts) > 2 else counts[[np.argmax(widths)]]
     if used.min() < 2:
-        return "a width has a single valid run, so its spread is unknown; use two or more seeds"
+        return "a size has a single valid run, so its spread is unknown; use two or more seeds"
     if not (np.isfinite(theory).all() and (theory_se is None or np.isfinite(theory_se).all())):
         return "the theory has entries that are not finite"
     if not all(np.isfinite(run).all() for run in runs[valid]):
@@ -122,29 +122,30 @@ def _floats(array: xr.DataArray) -> Float[np.ndarray, "..."]:
     return array.values if array.dtype.kind == "f" else array.values.astype(float)
 
 
-def _widths(runs: xr.DataArray) -> Float[np.ndarray, " width"]:
-    """The widths as numbers, checked to be usable in a regression on 1/N."""
-    if "width" not in runs.coords:
+def _widths(runs: xr.DataArray, size: str) -> Float[np.ndarray, " width"]:
+    """The sizes as numbers, checked to be usable in a regression on 1/N."""
+    if size not in runs.coords:
         raise IncompatibleSolutions(
-            "The experiment has no coordinate `width`, which the extrapolation to infinite width "
-            "needs; give the widths when building it."
+            f"The experiment has no coordinate `{size}`, which the extrapolation to infinite size "
+            "needs; give the sizes when building it."
         )
-    widths = runs["width"].values.astype(float)
+    widths = runs[size].values.astype(float)
     if np.any(widths <= 0) or len(np.unique(widths)) < len(widths):
         raise IncompatibleSolutions(
-            f"The widths of the experiment are {widths.tolist()}, but they must be positive and "
-            "distinct; join runs of equal width along `seed`."
+            f"The values of `{size}` in the experiment are {widths.tolist()}, but they must be "
+            "positive and distinct; join runs of equal size along `seed`."
         )
     return widths
 
 
-def _check_axes(name: str, left: xr.DataArray, right: xr.DataArray) -> None:
-    """Compare dimensions, lengths and coordinates of one variable."""
-    rest = [dim for dim in right.dims if dim not in _RUN_DIMS]
-    if set(rest) != set(left.dims):
+def _check_axes(name: str, left: xr.DataArray, right: xr.DataArray) -> str:
+    """Compare dimensions, lengths and coordinates of one variable; returns the size dimension."""
+    size = size_of(right)
+    rest = [dim for dim in right.dims if dim not in (size, "seed")]
+    if not size or set(rest) != set(left.dims):
         raise IncompatibleSolutions(
             f"Variable {name!r} has dimensions {left.dims} in the theory but {tuple(rest)} beside "
-            "width and seed in the experiment; compare results of the same quantities."
+            f"{size or 'size'} and seed in the experiment; compare results of the same quantities."
         )
     for dim in left.dims:
         if left.sizes[dim] != right.sizes[dim]:
@@ -152,7 +153,7 @@ def _check_axes(name: str, left: xr.DataArray, right: xr.DataArray) -> None:
                 f"Dimension {dim!r} of {name!r} has length {left.sizes[dim]} in the theory but "
                 f"{right.sizes[dim]} in the experiment; save both at the same points."
             )
-    theirs = {label for label in right.coords if not set(right[label].dims) & set(_RUN_DIMS)}
+    theirs = {label for label in right.coords if not set(right[label].dims) & {size, "seed"}}
     for label in sorted(map(str, set(left.coords) | theirs)):
         if label not in left.coords or label not in right.coords:
             side = "theory" if label in left.coords else "experiment"
@@ -166,6 +167,7 @@ def _check_axes(name: str, left: xr.DataArray, right: xr.DataArray) -> None:
                 f"{_ends(left[label].values)}, experiment {_ends(right[label].values)}; save both "
                 "at the same points."
             )
+    return size
 
 
 def _same_labels(left: xr.DataArray, right: xr.DataArray) -> bool:

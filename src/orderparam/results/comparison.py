@@ -13,6 +13,7 @@ from orderparam.errors import IncompatibleSolutions, InvalidProblem
 from orderparam.results.alignment import Aligned, align, check_pair
 from orderparam.results.files import atomic_write
 from orderparam.results.plain import plain
+from orderparam.results.sizes import size_of
 from orderparam.results.solution import Solution
 from orderparam.results.statistics import Agreement, agreement, holm
 
@@ -134,13 +135,13 @@ def compare(
     """Decide, variable by variable, whether an experiment agrees with a theory.
 
     The statistic of a variable is the root mean square over all entries of `limit - theory`, where
-    the limit of the runs is the intercept of a regression on 1/N at three or more widths, and the
-    mean of the widest at fewer. Rows are rejected by Holm's rule at family-wise `level`.
+    the limit of the runs is the intercept of a regression on 1/N at three or more sizes, and the
+    mean of the largest at fewer. Rows are rejected by Holm's rule at family-wise `level`.
 
     Args:
         theory: Result of `solve`.
-        experiment: Result of `simulate` for the same problem, with leading dimensions `width` and
-            `seed`, and `run_valid` where seeds are missing.
+        experiment: Result of `simulate` for the same problem, with leading dimensions for size
+            (`width`, `dimension` or `size`) and `seed`, and `run_valid` where seeds are missing.
         variables: What to compare; `None` for everything that both have.
         level: Probability, in (0, 1), that a right theory fails in any row.
 
@@ -196,8 +197,8 @@ def _judge(name: str, test: Agreement, rejected: bool, doubts: str) -> Row:
     if rejected and not test.extrapolated:
         verdict = "undecided"
         note = (
-            "differs, but a finite-width shift cannot be told from a wrong theory with fewer than "
-            "three widths; simulate three or more"
+            "differs, but a finite-size shift cannot be told from a wrong theory with fewer than "
+            "three sizes; simulate three or more"
         )
     elif rejected:
         verdict = "fail"
@@ -207,7 +208,7 @@ def _judge(name: str, test: Agreement, rejected: bool, doubts: str) -> Row:
         verdict = "undecided"
         note = (
             f"agrees within a standard error above {_TOO_UNCERTAIN:.0%} of its size; use more "
-            "seeds or wider networks"
+            "seeds or larger systems"
         )
     elif doubts:
         verdict, note = "undecided", doubts
@@ -226,7 +227,7 @@ def _common(
     theory: Solution, experiment: Solution, wanted: list[str] | tuple[str, ...] | None
 ) -> list[str]:
     """Names to compare: those asked for, or all that theory and runs share."""
-    runs = [n for n in experiment.variables if experiment[n].dims[:2] == ("width", "seed")]
+    runs = [n for n in experiment.variables if size_of(experiment[n])]
     common = [name for name in theory.variables if name in runs]
     if not common:
         raise IncompatibleSolutions(

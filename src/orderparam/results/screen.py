@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from orderparam.results.sizes import size_of
 from orderparam.results.verdict import Verdict
 
 _WIDTH = 96
@@ -87,24 +88,25 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 
 def _final_loss(dataset: xr.Dataset) -> str:
-    """The last loss of a theory, or of an experiment at each width as mean over its seeds."""
+    """The last loss of a theory, or of an experiment at each size as mean over its seeds."""
     if "loss" not in dataset or "time" not in dataset["loss"].dims or not dataset.sizes["time"]:
         return ""
     loss = dataset["loss"].isel(time=-1)
     if loss.ndim == 0:
         error = dataset["loss_se"].isel(time=-1).item() if "loss_se" in dataset else None
         return with_error(loss.item(), error)
-    if loss.dims != ("width", "seed"):
+    size = size_of(loss)
+    if loss.dims != (size, "seed"):
         return ""
     valid = np.isfinite(loss.values)
     if "run_valid" in dataset:
         valid &= dataset["run_valid"].values
     parts = []
-    for width, values, kept in zip(loss["width"].values, loss.values, valid, strict=True):
+    for number, values, kept in zip(loss[size].values, loss.values, valid, strict=True):
         runs = values[kept].astype(float)
         error = runs.std(ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else None
         text = with_error(runs.mean(), error) if len(runs) else "no valid run"
-        parts.append(f"{text} at width {width} ({len(runs)} seeds)")
+        parts.append(f"{text} at {size} {number} ({len(runs)} seeds)")
     return ", ".join(parts)
 
 

@@ -87,7 +87,7 @@ def _case(
     theory = Entry(f"theory-{number}.nc", fingerprint({**common, "method": method}))
     experiment = None
     if single.experiment is not None:
-        networks = {**common, "experiment": single.experiment.model_dump()}
+        networks = {**common, "experiment": single.experiment.arguments()}
         experiment = Entry(f"experiment-{number}.nc", fingerprint(networks))
     symbols = family.figures().SYMBOLS
     symbol = ", ".join(_symbol(path, value, symbols) for path, value in chosen.items())

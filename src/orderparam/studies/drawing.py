@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orderparam.plots import Pair, export
+from orderparam.plots import export
 from orderparam.studies.outcome import Outcome
 from orderparam.studies.store import Run
 
@@ -59,14 +59,13 @@ def _groups(
 def _drawn(run: Run, name: str, kind: Any, outcomes: Sequence[Outcome]) -> Drawing:
     """Draw one figure from the cases that have what it needs."""
     pairs = [
-        Pair(outcome.theory, outcome.experiment, outcome.case.symbol)
-        for outcome in outcomes
-        if outcome.theory is not None
-        and all(need in outcome.theory for need in kind.needs)
-        and (outcome.experiment is not None or not kind.networks)
+        pair
+        for pair in map(Outcome.pair, outcomes)
+        if all(need in pair.theory for need in kind.needs)
+        and (pair.experiment is not None or not kind.runs)
     ]
     if not pairs:
-        needed = ", ".join(kind.needs) + (" and an experiment" if kind.networks else "")
+        needed = ", ".join(kind.needs) + (" and an experiment" if kind.runs else "")
         return Drawing(name, kind.caption, b"", f"not drawn: no case has what it needs ({needed})")
     figure = kind.draw(pairs)
     png = export(figure, "png")

@@ -6,15 +6,20 @@ the module itself: `kind` in a table names a public class or function there (or 
 """
 
 import importlib
+import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from orderparam.contract import Method, Problem, SavePlan
+from orderparam.plots import Pair
+from orderparam.results import Finding
 from orderparam.studies.schema import SaveSection, Source, Study
 from orderparam.studies.toml_text import Path
+
+Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 FAMILIES: dict[str, str] = {
     "kernels": "orderparam.kernels",
@@ -59,12 +64,19 @@ class Family:
         """The family's figures: `FIGURES` by name, and `SYMBOLS` of what can be varied."""
         return importlib.import_module(f"{self.module.__name__}.figures")
 
-    def check_figures(self, study: Study) -> None:
-        """Refuse names of figures that the family does not draw."""
-        known = self.figures().FIGURES
-        for name in study.figures:
-            if name not in known:
-                raise self.source.unknown_name(("figures",), name, known)
+    def claims(self) -> Mapping[str, Claim]:
+        """The family's checkable claims by name; empty for a family without the room `claims`."""
+        name = f"{self.module.__name__}.claims"
+        return importlib.import_module(name).CLAIMS if importlib.util.find_spec(name) else {}
+
+    def check_names(self, study: Study) -> None:
+        """Refuse names of figures that the family does not draw, and of claims it cannot check."""
+        rooms = {"figures": (study.figures, self.figures().FIGURES)}
+        rooms["claims"] = (study.claims, self.claims())
+        for key, (names, known) in rooms.items():
+            for name in names:
+                if name not in known:
+                    raise self.source.unknown_name((key,), name, known)
 
     def _method(self, study: Study, problem: Problem) -> Method:
         """The method of `[theory]`, by the name that the class carries."""
@@ -138,6 +150,8 @@ def family(study: Study, source: Source) -> Family:
 
 def save_plan(section: SaveSection, problem: Any) -> SavePlan:
     """The save plan, with `"first"` and `"last"` replaced by the problem's own steps."""
+    if not hasattr(problem, "steps"):  # nothing to save in time
+        return SavePlan()
     named = {"first": 0, "last": problem.steps - 1}
     steps = section.steps
     if isinstance(steps, list):

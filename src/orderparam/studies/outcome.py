@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orderparam.results import Comparison, Solution, Verdict
+from orderparam.plots import Pair
+from orderparam.results import Comparison, Finding, Solution, Verdict
 from orderparam.studies.cases import Case
 from orderparam.studies.schema import Study
 
@@ -47,15 +48,29 @@ class Outcome:
         """Whether there is a theory whose numbers can be shown."""
         return self.theory is not None and self.theory.verdict not in _BROKEN
 
+    def pair(self) -> Pair:
+        """Theory and experiment as figures and claims take them; needs a theory."""
+        assert self.theory is not None
+        return Pair(self.theory, self.experiment, self.case.symbol)
 
-def summary(study: Study, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The study's verdicts as plain values, as `comparison.json` holds them."""
-    verdicts = {outcome.verdict for outcome in outcomes}
+
+def summary(
+    study: Study, outcomes: Sequence[Outcome], findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """The study's verdicts as plain values, as `comparison.json` holds them.
+
+    Where agreement is only shown, as in a study of theories that break down, cases count no
+    further than by their errors.
+    """
+    counted = study.agreement == "counts"
+    verdicts = {o.verdict for o in outcomes if counted or o.verdict == "error"}
+    verdicts |= {finding.verdict for finding in findings} | {"done"}
     order = ("error", "fail", "not converged", "undecided", "pass", "done")
     return {
         "study": study.name,
         "title": study.title,
         "verdict": next(verdict for verdict in order if verdict in verdicts),
+        "claims": [finding.plain() for finding in findings],
         "cases": [_described(outcome) for outcome in outcomes],
     }
 

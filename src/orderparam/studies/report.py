@@ -10,7 +10,7 @@ from orderparam.results import citation
 from orderparam.studies.drawing import Drawing
 from orderparam.studies.outcome import Outcome
 from orderparam.studies.schema import Study
-from orderparam.studies.tables import HEAD, row_cells
+from orderparam.studies.tables import CLAIM_HEAD, HEAD, claim_cells, row_cells
 from orderparam.studies.toml_text import dump
 
 _STYLE = """
@@ -57,7 +57,8 @@ def report(
         f"<style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{html.escape(study.claim)}</p>",
         f"<p>Verdict on the study: {_badge(summary['verdict'])}</p>",
-        "<h2>Agreement of theory and networks</h2>" + "".join(map(_case, summary["cases"])),
+        _claims(summary["claims"]),
+        "<h2>Agreement of theory and experiment</h2>" + "".join(map(_case, summary["cases"])),
         "<h2>Figures</h2>" + "".join(map(_figure, figures)),
         f"<h2>What it ran on</h2>{_machine(environment)}",
         f"<h2>The study</h2><pre>{html.escape(toml)}</pre>",
@@ -70,6 +71,19 @@ def report(
 def _badge(verdict: str) -> str:
     """A verdict, coloured; the word itself says everything that the colour does."""
     return f'<span class="verdict {html.escape(verdict)}">{html.escape(verdict)}</span>'
+
+
+def _claims(findings: Sequence[dict[str, Any]]) -> str:
+    """The findings as a table; nothing without any."""
+    if not findings:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in CLAIM_HEAD)
+    rows = []
+    for finding in findings:
+        *cells, verdict = claim_cells(finding)
+        text = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        rows.append(f"<tr>{text}<td>{_badge(verdict)}</td></tr>")
+    return f"<h2>Claims</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def _case(case: dict[str, Any]) -> str:

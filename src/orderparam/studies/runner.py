@@ -11,7 +11,9 @@ from orderparam.results import Comparison, Solution, Verdict
 from orderparam.studies.cases import Case, build_cases, estimate
 from orderparam.studies.drawing import draw
 from orderparam.studies.environment import environment
+from orderparam.studies.families import Family
 from orderparam.studies.families import family as family_of
+from orderparam.studies.findings import findings
 from orderparam.studies.outcome import Outcome, summary
 from orderparam.studies.report import report
 from orderparam.studies.schema import Source, Study
@@ -63,7 +65,7 @@ def run_study(
         Busy: If another process runs the same study in this store.
     """
     family = family_of(study, source)
-    family.check_figures(study)
+    family.check_names(study)
     cases = build_cases(study, family)
     _announce(study, cases, say)
     resolved = study.model_dump(mode="json", exclude={"quick"})
@@ -76,7 +78,7 @@ def run_study(
         )
         steps = _Steps(run, study, progress, say, reuse=not force)
         outcomes = [steps.outcome(case) for case in cases]
-        return _finish(run, study, outcomes, family.figures().FIGURES)
+        return _finish(run, study, outcomes, family)
 
 
 def _announce(study: Study, cases: Sequence[Case], say: Say) -> None:
@@ -84,8 +86,7 @@ def _announce(study: Study, cases: Sequence[Case], say: Say) -> None:
     number = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     say(f"{study.title}: {number}. Theory: {estimate(cases)}.")
     if study.experiment is not None:
-        widths = ", ".join(map(str, study.experiment.width))
-        say(f"Networks of width {widths}, seeds {study.experiment.seeds}.")
+        say(f"Experiment: {study.experiment.sizes()}, seeds {study.experiment.seeds}.")
     if study.time_needed:
         say(f"Time of the study as it comes: {study.time_needed}.")
 
@@ -120,7 +121,7 @@ class _Steps:
             theory = self._kept(case.theory, f"theory, {case.label}", lambda: self._solve(case))
             if case.experiment is not None:
                 experiment = self._kept(
-                    case.experiment, f"networks, {case.label}", lambda: self._simulate(case)
+                    case.experiment, f"experiment, {case.label}", lambda: self._simulate(case)
                 )
                 comparison = op.compare(theory, experiment)
         except OrderParamError as error:
@@ -154,23 +155,23 @@ class _Steps:
         )
 
     def _simulate(self, case: Case) -> Solution:
-        """The networks."""
+        """The experiment."""
         assert self.study.experiment is not None
         return op.simulate(
             case.built.problem,
-            **self.study.experiment.model_dump(),
+            **self.study.experiment.arguments(),
             save=case.built.save,
             seed=self.study.seed,
             progress=self.progress,
         )
 
 
-def _finish(run: Run, study: Study, outcomes: Sequence[Outcome], kinds: Any) -> Finished:
+def _finish(run: Run, study: Study, outcomes: Sequence[Outcome], family: Family) -> Finished:
     """Write what follows from the results: table, figures, circumstances and report."""
-    content = summary(study, outcomes)
+    content = summary(study, outcomes, findings(study, family.claims(), outcomes))
     where = environment(outcomes)
     run.write_json("comparison.json", content)
     run.write_json("environment.json", where)
-    figures = draw(run, study.figures, kinds, outcomes)
+    figures = draw(run, study.figures, family.figures().FIGURES, outcomes)
     run.write("report.html", report(study, content, figures, where, outcomes))
     return Finished(run.folder, content)

@@ -36,11 +36,22 @@ class TheorySection(_Section):
 
 
 class ExperimentSection(_Section):
-    """`[experiment]`: the networks that are trained."""
+    """`[experiment]`: the finite systems; one of the sizes, as the family names it."""
 
-    width: list[int] = Field(min_length=1)
+    width: list[int] | None = Field(default=None, min_length=1)
+    dimension: list[int] | None = Field(default=None, min_length=1)
+    size: list[int] | None = Field(default=None, min_length=1)
     seeds: int | list[int] = 4
     precision: Literal["float32", "float64"] = "float32"
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `simulate`: sizes that were given, seeds and precision."""
+        return self.model_dump(exclude_none=True)
+
+    def sizes(self) -> str:
+        """The sizes in words."""
+        given = {name: getattr(self, name) for name in ("width", "dimension", "size")}
+        return ", ".join(f"{name} {values}" for name, values in given.items() if values)
 
 
 class SaveSection(_Section):
@@ -65,6 +76,8 @@ class Study(_Section):
     experiment: ExperimentSection | None = None
     save: SaveSection = SaveSection()
     figures: list[str] = []
+    claims: list[str] = []
+    agreement: Literal["counts", "shown"] = "counts"
     quick: dict[str, Any] = {}
 
     @field_validator("vary", mode="before")

@@ -6,7 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orderparam.results.screen import with_error
+
 HEAD = ("variable", "rms deviation", "standard error", "z", "p", "verdict", "note")
+CLAIM_HEAD = ("claim", "measured", "expected", "verdict")
 _COLOURS = {"pass": "green", "done": "green", "fail": "red", "error": "red"}
 
 
@@ -18,10 +21,23 @@ def row_cells(row: dict[str, Any]) -> list[str]:
     return [row["variable"], *values, row["verdict"], row["note"]]
 
 
+def claim_cells(finding: dict[str, Any]) -> list[str]:
+    """One finding as text, in the order of `CLAIM_HEAD`."""
+    se = finding["se"]
+    measured = with_error(float(finding["measured"]), None if se is None else float(se))
+    note = f" ({finding['note']})" if finding["note"] else ""
+    return [finding["statement"] + note, measured, finding["expected"], finding["verdict"]]
+
+
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the verdicts of a study, case by case."""
     console = Console()
     console.print(f"[bold]{escape(summary['title'])}[/]: {_coloured(summary['verdict'])}")
+    if summary["claims"]:
+        table = Table(*CLAIM_HEAD, box=None)
+        for finding in summary["claims"]:
+            table.add_row(*(escape(cell) for cell in claim_cells(finding)))
+        console.print(table)
     for case in summary["cases"]:
         console.print(f"\n{escape(case['label'])}: {_coloured(case['verdict'])}")
         if case["error"]:

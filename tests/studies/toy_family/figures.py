@@ -1,6 +1,6 @@
 """The figure of the toy family."""
 
-from orderparam.kernels.figures import FigureKind
+from orderparam.plots import FigureKind
 from orderparam.plots.curves import theory_curve
 from orderparam.plots.style import panels
 
