@@ -108,6 +108,46 @@ def test_exact_space_matches_real_matrices_and_samples(rho, sigma):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
+class Stream(Program):
+    """A matrix from a space to itself, as in a residual network, used and trained both ways."""
+
+    def start(self, state):
+        state, x = state.normals("stream", 2)
+        return state.keep("x", "stream", x)
+
+    def step(self, state, t):
+        x = state.vectors["x"]
+        state, image = state.mv("w", jnp.tanh(x))
+        y = jnp.tanh(image) + 0.5 * x
+        state, back = state.rmv("w", y)
+        mixing = jnp.asarray([[0.3, -0.2], [0.1, 0.4]])  # pairs every y with every x
+        state = state.update("w", mixing, decay=0.1)
+        state = state.keep("x", "stream", x + 0.6 * jnp.tanh(back) + 0.3 * image)
+        return state, {"gram": state.inner("stream", x, x)}, {"x": x, "y": y}
+
+
+def test_a_matrix_from_a_space_to_itself():
+    def inner_products(state):
+        result = run(Stream(), state, np.arange(ROUNDS), fields_at=range(ROUNDS), block=ROUNDS)
+        rows = np.concatenate([result.fields[t][n] for t in range(ROUNDS) for n in ("x", "y")])
+        return rows @ rows.T / rows.shape[1]
+
+    def plan(response=True):
+        return Layout(("stream",), {"w": MatrixSpec("stream", "stream", 1.2, 1.0, response)})
+
+    runs = np.stack([
+        inner_products(finite_state(plan(), {"stream": SIZE}, jax.random.key(r))) for r in range(6)
+    ])  # fmt: skip
+    mean, error = runs.mean(axis=0), runs.std(axis=0, ddof=1) / 6**0.5
+    theory = inner_products(sampled_state(plan(), 8192, 64, 1e-8, (0,)))
+    assert max(deviation([theory], [mean], [error])) < 3
+    wrong = inner_products(sampled_state(plan(response=False), 8192, 64, 1e-8, (0,)))
+    assert max(deviation([wrong], [mean], [error])) > 6
+    for seed in (1, 2):  # replicates agree to their own sampling error
+        other = inner_products(sampled_state(plan(), 8192, 64, 1e-8, (seed,)))
+        assert np.abs(other - theory).max() < 0.05
+
+
 @pytest.mark.parametrize("rho", [0.5, 1.0, 2.0])
 def test_transpose_is_the_adjoint(rho):
     state = sampled_state(layout(rho, 1.2), 1024, 64, 1e-10, (1,))

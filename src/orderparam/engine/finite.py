@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from orderparam.engine.matrix import Scalar
+from orderparam.engine.matrix import Scalar, weighted
 from orderparam.engine.space import Space
 from orderparam.errors import InvalidProblem
 
@@ -65,7 +65,7 @@ class FiniteMatrix(eqx.Module):
 
     def update(
         self,
-        coefficients: Float[Array, " k"],
+        coefficients: Float[Array, " k"] | Float[Array, "j k"],
         step: Scalar = 1.0,
         decay: Scalar = 0.0,
         momentum: Scalar = 0.0,
@@ -77,7 +77,7 @@ class FiniteMatrix(eqx.Module):
             raise InvalidProblem(
                 "update() needs one mv() and one rmv() since the last update(); call both first."
             )
-        gradient = y.T @ (coefficients[:, None] * x) / self.weight.shape[1]
+        gradient = y.T @ weighted(coefficients, x) / self.weight.shape[1]
         velocity = momentum * self.velocity + gradient - ridge * self.weight
         weight = (1 - decay) * self.weight + step * velocity
         new = (weight, velocity, (None, None))

@@ -107,11 +107,14 @@ def record(
     other: KnownSpace,
     x: Float[Array, "k n"],
     tolerance: Float[Array, ""],
+    shared: bool = False,
 ) -> Recorded:
     """Add to the history the directions of `x` that it does not contain.
 
     The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
     `tolerance` times the trace of the block's covariance are appended, each with a fresh normal.
+    `shared` says that both sides are one space, whose normals must then be orthogonal to the new
+    directions as well.
     """
     k = x.shape[0]
     q = own.coordinates(x)
@@ -133,7 +136,8 @@ def record(
         c = _orthonormal(c, history.basis, keep)
         q_new = q + own.along(x, more)
         a_new = lax.dynamic_update_slice(a, q_new @ c.T, (0, history.rank))
-        return more, c, other.fresh(k, count), q_new, a_new
+        drawing = own.add(more) if shared else other
+        return more, c, drawing.fresh(k, count), q_new, a_new
 
     def nothing() -> Opened:
         shapes = jax.eval_shape(open_directions)
@@ -142,8 +146,11 @@ def record(
     # Once the rank has saturated most steps open no direction: this branch is what makes them
     # cheap. It returns the new rows alone, because a branch would copy whole histories.
     more, c, normals, q, a = lax.cond(count > 0, open_directions, nothing)
+    own = own.add(more)
+    other = own if shared else other
     history = history.write(c, other.size, count)
-    return Recorded(history, own.add(more), other.add(normals), q, a)
+    other = other.add(normals)
+    return Recorded(history, other if shared else own, other, q, a)
 
 
 def _canonical_rotation(

@@ -61,7 +61,7 @@ class GaussianMatrix(eqx.Module):
         self, column: KnownSpace, row: KnownSpace, x: Float[Array, "k m"]
     ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k n"]]:
         """`W x = kappa (sigma a U + (sigma/sqrt(rho)) <R, x> Y) + a C^T Y`, a = <x, X>."""
-        done = record(self.forward, column, row, x, self.tolerance)
+        done = record(self.forward, column, row, x, self.tolerance, self.row == self.column)
         sigma, rho = self.variance**0.5, self.aspect_ratio
         onto_y = done.a @ self.trained.T
         if self.response:
@@ -74,7 +74,7 @@ class GaussianMatrix(eqx.Module):
         self, column: KnownSpace, row: KnownSpace, y: Float[Array, "k n"]
     ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k m"]]:
         """`W^T y = kappa (sigma sqrt(rho) b R + sigma rho <U, y> X) + rho b C X`, b = <y, Y>."""
-        done = record(self.backward, row, column, y, self.tolerance)
+        done = record(self.backward, row, column, y, self.tolerance, self.row == self.column)
         sigma, rho = self.variance**0.5, self.aspect_ratio
         onto_x = rho * (done.a @ self.trained)
         if self.response:
@@ -94,13 +94,15 @@ class GaussianMatrix(eqx.Module):
 
     def update(
         self,
-        coefficients: Float[Array, " k"],
+        coefficients: Float[Array, " k"] | Float[Array, "j k"],
         step: Scalar = 1.0,
         decay: Scalar = 0.0,
         momentum: Scalar = 0.0,
         ridge: Scalar = 0.0,
     ) -> "GaussianMatrix":
-        """One training step along `G = sum_k c_k y_k x_k^T / m` of the most recent products.
+        """One training step along `G = sum_jk c_jk y_j x_k^T / m` of the most recent products.
+
+        A vector of coefficients stands for a diagonal matrix.
 
         `V <- momentum V + G - ridge W`, then `W <- (1 - decay) W + step V`.
         """
@@ -109,7 +111,7 @@ class GaussianMatrix(eqx.Module):
             raise InvalidProblem(
                 "update() needs one mv() and one rmv() since the last update(); call both first."
             )
-        gradient = b.T @ (coefficients[:, None] * a) - ridge * self.trained
+        gradient = b.T @ weighted(coefficients, a) - ridge * self.trained
         kappa_v = momentum * self.velocity[0] - ridge * self.decay
         trained_v = momentum * self.velocity[1] + gradient
         kappa = (1 - decay) * self.decay + step * kappa_v
@@ -125,3 +127,10 @@ class GaussianMatrix(eqx.Module):
         """`T = <Y, U>` and `T' = <R, X>`: the response functions in orthonormal coordinates."""
         T = self.forward.answers(self.backward.basis)
         return T, self.backward.answers(self.forward.basis).T
+
+
+def weighted(
+    coefficients: Float[Array, " k"] | Float[Array, "j k"], x: Float[Array, "k n"]
+) -> Float[Array, "j n"]:
+    """Combinations of the rows of `x`, coefficient vectors standing for diagonal matrices."""
+    return coefficients @ x if coefficients.ndim == 2 else coefficients[:, None] * x

@@ -115,7 +115,7 @@ class State(eqx.Module):
     def update(
         self,
         name: str,
-        coefficients: Float[Array, " k"],
+        coefficients: Float[Array, " k"] | Float[Array, "j k"],
         *,
         step: Scalar = 1.0,
         decay: Scalar = 0.0,
@@ -124,7 +124,7 @@ class State(eqx.Module):
     ) -> "State":
         """Train a matrix along the outer products of its most recent `rmv` and `mv` arguments.
 
-        `G = sum_k c_k y_k x_k^T / m`, `V <- momentum V + G - ridge W`,
+        `G = sum_jk c_jk y_j x_k^T / m` (a vector of coefficients is a diagonal), `V <- momentum V + G - ridge W`,
         `W <- (1 - decay) W + step V`.
         """
         matrix = self.matrices[name].update(coefficients, step, decay, momentum, ridge)
