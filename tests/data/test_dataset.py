@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from jaxtyping import TypeCheckError
 
 from orderparam.data import Data
-from orderparam.data._checks import integer, matrix, non_negative, one_of, two_classes, vector
+from orderparam.data._checks import distinct_classes, integer, matrix, non_negative, one_of, vector
 from orderparam.data._normalise import normalise
 from orderparam.errors import InvalidProblem
 
@@ -104,8 +104,8 @@ def test_noise_is_a_finite_number(value):
 @pytest.mark.parametrize("value", [3, (1,), (1, 1), (0, 10), (-1, 0), (0, 1, 2), "01", (0.0, 1.0)])
 def test_classes_are_two_different_known_ones(value):
     with pytest.raises(InvalidProblem, match="two different integers from 0 to 9"):
-        two_classes(value, 10)
-    assert two_classes([9, 0], 10) == (9, 0)
+        distinct_classes(value, 10, most=2)
+    assert distinct_classes([9, 0], 10) == (9, 0)
 
 
 def test_words_are_suggested():

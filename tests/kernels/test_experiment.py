@@ -40,8 +40,9 @@ def problem(depth: int = 2, activation: str = "tanh", weight_std: Any = 1.0, **c
 def weights_of(given: KernelEvolution, width: int, run: int = 0) -> list[np.ndarray]:
     """Initial weights of a run as numpy arrays in double precision."""
     with jax.enable_x64(True):
-        state = start(_task(given, "float64"), width, 0, [run], True)
-        return [np.asarray(w)[0] for w in state.weights]
+        state = start(_task(given, "float64", width, "mean_field"), width, 0, [run])
+        arrays = [np.asarray(w)[0] for w in (*state.weights["W"], *state.weights["w"])]
+        return [*arrays[:-1], arrays[-1][:, 0]]
 
 
 def run64(given: KernelEvolution, width: Any = 8, seeds: Any = 1, save: Any = None, **options: Any):
@@ -269,7 +270,7 @@ def test_what_cannot_be_kept_is_refused_before_training():
 
 
 def test_groups_follow_memory_not_the_number_of_runs():
-    task = _task(problem(), "float32")
+    task = _task(problem(), "float32", 64, "mean_field")
     assert _group(task, 64, "cpu") == 1
     assert _group(task, 64, "gpu") == 8
     assert _group(task, 4096, "gpu") == 5

@@ -43,19 +43,21 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     raise InvalidProblem(f"Argument `{name}` must be one of {words}, but is {value!r}.{hint}")
 
 
-def two_classes(value: Any, number: int) -> tuple[int, int]:
-    """Two different classes out of 0 ... `number` - 1."""
+def distinct_classes(value: Any, number: int, most: int | None = None) -> tuple[int, ...]:
+    """At least two (and at most `most`) different classes out of 0 ... `number` - 1."""
     try:
         classes = tuple(value)
     except TypeError:
         classes = (value,)
     known = all(isinstance(c, Integral) and 0 <= int(c) < number for c in classes)
-    if len(classes) != 2 or not known or classes[0] == classes[1]:
+    enough = 2 <= len(classes) <= (most or number)
+    if not enough or not known or len(set(classes)) < len(classes):
+        amount = "two" if most == 2 else "two or more"
         raise InvalidProblem(
-            f"Argument `classes` must be two different integers from 0 to {number - 1} (the first "
-            f"is labelled -1, the second +1), but is {value!r}."
+            f"Argument `classes` must be {amount} different integers from 0 to {number - 1} (of "
+            f"two, the first is labelled -1, the second +1), but is {value!r}."
         )
-    return int(classes[0]), int(classes[1])
+    return tuple(int(c) for c in classes)
 
 
 def matrix(name: str, value: Any) -> Float[np.ndarray, "sample dimension"]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from orderparam.data._checks import integer, two_classes
-from orderparam.data._images import class_order, pair, take
+from orderparam.data._checks import distinct_classes, integer
+from orderparam.data._images import class_order, classified, take
 from orderparam.data._unpickle import read_dict
 from orderparam.data.dataset import Data
 from orderparam.errors import CorruptFile, InvalidProblem
@@ -67,7 +67,7 @@ def cifar10(
             ...
         orderparam.errors.InvalidProblem: Argument `folder` must name a folder, ...
     """
-    chosen = two_classes(classes, len(NAMES))
+    chosen = distinct_classes(classes, len(NAMES))
     count, test_count = integer("count", count, 1), integer("test_count", test_count, 0)
     seed = integer("seed", seed, 0)
     batches = _batches(Path(folder), TRAIN + TEST if test_count else TRAIN)
@@ -75,11 +75,11 @@ def cifar10(
     tested = [batches[name] for name in TEST] if test_count else [batches[TRAIN[0]]]
     test = _choose(tested, chosen, test_count, seed, "test images")
     name = f"CIFAR-10 {NAMES[chosen[0]]}/{NAMES[chosen[1]]}"
-    return pair(train, test, normalisation=normalisation, name=name)
+    return classified(train, test, normalisation=normalisation, name=name)
 
 
 def _choose(
-    pools: list[Pool], chosen: tuple[int, int], count: int, seed: int, what: str
+    pools: list[Pool], chosen: tuple[int, ...], count: int, seed: int, what: str
 ) -> list[UInt8[np.ndarray, "count pixel"]]:
     """`count` images of each of the two classes, by seed."""
     labels = np.concatenate([labels for _, labels in pools])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orderparam.data._checks import integer, two_classes
-from orderparam.data._images import class_order, pair, take
+from orderparam.data._checks import distinct_classes, integer
+from orderparam.data._images import class_order, classified, take
 from orderparam.data.dataset import Data
 
 
@@ -16,7 +16,10 @@ def digits(
     normalisation: str = "unit_kernel",
     seed: int = 0,
 ) -> Data:
-    """Images of two handwritten digits, labelled -1 (first class) and +1 (second class).
+    """Images of handwritten digits.
+
+    Two classes are labelled -1 (first) and +1 (second); more have one column of zeros and
+    ones each.
 
     With `"unit_kernel"` an input is x = sqrt(D) (u - m) / |u - m|, where u is the image, m the
     mean image of the train set and D = 64, so that the kernel x.x / D of each image is 1.
@@ -25,14 +28,14 @@ def digits(
     one, and neither `count` nor `test_count` changes what the other chooses.
 
     Args:
-        classes: Two different digits from 0 to 9.
+        classes: Two or more different digits from 0 to 9.
         count: Train images PER CLASS, at least 1; each digit has 174 to 183 images in all.
         test_count: Test images per class, disjoint from the train images.
         normalisation: `"unit_kernel"` (default); `"centered"`: u - m; `"none"`: u, 0 to 16.
         seed: Chooses the images, at least 0.
 
     Returns:
-        Data with 2 * count train and 2 * test_count test samples of dimension 64, ordered class
+        Data with count train and test_count test samples per class, of dimension 64, ordered class
         after class.
 
     Raises:
@@ -50,7 +53,7 @@ def digits(
     """
     from sklearn.datasets import load_digits  # takes a second, which only its users should wait
 
-    chosen = two_classes(classes, 10)
+    chosen = distinct_classes(classes, 10)
     count, test_count = integer("count", count, 1), integer("test_count", test_count, 0)
     seed = integer("seed", seed, 0)
     images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
@@ -62,5 +65,5 @@ def digits(
         take(order, count + test_count, what=both, label=label)
         train.append(images[order[:count]])
         test.append(images[order[::-1][:test_count]])
-    name = f"digits {chosen[0]}/{chosen[1]}"
-    return pair(train, test, normalisation=normalisation, name=name)
+    name = f"digits {'/'.join(map(str, chosen))}"
+    return classified(train, test, normalisation=normalisation, name=name)

@@ -1,4 +1,4 @@
-"""Two classes out of a pool of labelled images, chosen by seed."""
+"""Classes out of a pool of labelled images, chosen by seed."""
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -28,18 +28,22 @@ def take(
     return order[:count]
 
 
-def pair(
+def classified(
     train: list[Num[np.ndarray, "count dimension"]],
     test: list[Num[np.ndarray, "test_count dimension"]],
     *,
     normalisation: str,
     name: str,
 ) -> Data:
-    """Data from the images of two classes, labelled -1 and +1, class after class."""
+    """Data from the images of some classes, class after class.
+
+    Two classes are labelled -1 and +1, more of them have one column of zeros and ones each.
+    """
     x, x_test = normalise(
         np.concatenate(train).astype(np.float64),
         np.concatenate(test).astype(np.float64),
         normalisation,
     )
-    y, y_test = (np.repeat([-1.0, 1.0], [len(part) for part in both]) for both in (train, test))
+    labels = np.array([-1.0, 1.0]) if len(train) == 2 else np.eye(len(train))
+    y, y_test = (np.repeat(labels, [len(part) for part in both], axis=0) for both in (train, test))
     return Data(x, y, x_test, y_test, name=name)

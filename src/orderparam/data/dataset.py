@@ -12,15 +12,15 @@ from orderparam.errors import InvalidProblem
 
 
 class Data(eqx.Module):
-    """Train and test samples with one real label each; an immutable value.
+    """Train and test samples with real labels; an immutable value.
 
     Arrays are copied to float64 and made read-only, so what was checked stays true.
 
     Args:
         x: Train inputs (P, D), P >= 1, D >= 1, finite.
-        y: Train labels (P,), finite.
+        y: Train labels (P,), or (P, C) for C outputs, finite.
         x_test: Test inputs (P_test, D); `None` (default) for no test samples.
-        y_test: Test labels (P_test,); `None` (default) if they are unknown.
+        y_test: Test labels, like `y`; `None` (default) if they are unknown.
         name: A word or two for figures and tables.
 
     Raises:
@@ -36,9 +36,9 @@ class Data(eqx.Module):
     """
 
     x: Float[np.ndarray, "train dimension"]
-    y: Float[np.ndarray, " train"]
+    y: Float[np.ndarray, " train"] | Float[np.ndarray, "train output"]
     x_test: Float[np.ndarray, "test dimension"]
-    y_test: Float[np.ndarray, " test"] | None
+    y_test: Float[np.ndarray, " test"] | Float[np.ndarray, "test output"] | None
     name: str = eqx.field(static=True)
 
     def __init__(
@@ -52,14 +52,19 @@ class Data(eqx.Module):
         train = matrix("x", x)
         if len(train) == 0:
             raise InvalidProblem("Argument `x` must hold at least one sample, but has no row.")
-        labels = vector("y", y, len(train))
+        labels = _labels("y", y, len(train))
         test = np.zeros((0, train.shape[1])) if x_test is None else matrix("x_test", x_test)
         if test.shape[1] != train.shape[1]:
             raise InvalidProblem(
                 f"Argument `x_test` must have the dimension of `x`, {train.shape[1]}, but has "
                 f"{test.shape[1]}; give both the same columns."
             )
-        test_labels = None if y_test is None else vector("y_test", y_test, len(test))
+        test_labels = None if y_test is None else _labels("y_test", y_test, len(test))
+        if test_labels is not None and test_labels.shape[1:] != labels.shape[1:]:
+            raise InvalidProblem(
+                f"Argument `y_test` has shape {test_labels.shape}, but `y` has {labels.shape}; "
+                "give both the same outputs."
+            )
         if len(test) == 0:
             test_labels = None  # no samples: the same as no labels, in the fingerprint too
         for array in (train, labels, test, test_labels):
@@ -82,6 +87,15 @@ class Data(eqx.Module):
     def dimension(self) -> int:
         """Number D of entries of an input."""
         return self.x.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """Number C of outputs that the labels ask for."""
+        return 1 if self.y.ndim == 1 else self.y.shape[1]
+
+    def targets(self) -> Float[np.ndarray, "train output"]:
+        """Train labels with an axis for outputs, whatever their number."""
+        return self.y.reshape(self.count, -1)
 
     def gram(self) -> Float[np.ndarray, "sample sample_"]:
         """Kernel of the inputs over train samples, then test samples.
@@ -115,3 +129,18 @@ class Data(eqx.Module):
             f"Data({self.name!r}: {self.count} train, {self.test_count} test, "
             f"dimension {self.dimension})"
         )
+
+
+def _labels(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:
+    """One label a sample, or one row of labels."""
+    return vector(name, value, count) if np.ndim(value) < 2 else _rows(name, value, count)
+
+
+def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample output"]:
+    rows = matrix(name, value)
+    if len(rows) != count:
+        raise InvalidProblem(
+            f"Argument `{name}` must have one row per sample, {count}, but has {len(rows)}; give "
+            "as many labels as inputs."
+        )
+    return rows

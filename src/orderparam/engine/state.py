@@ -124,8 +124,8 @@ class State(eqx.Module):
     ) -> "State":
         """Train a matrix along the outer products of its most recent `rmv` and `mv` arguments.
 
-        `G = sum_jk c_jk y_j x_k^T / m` (a vector of coefficients is a diagonal), `V <- momentum V + G - ridge W`,
-        `W <- (1 - decay) W + step V`.
+        `G = sum_jk c_jk y_j x_k^T / m` (a vector of coefficients is a diagonal),
+        `V <- momentum V + G - ridge W`, `W <- (1 - decay) W + step V`.
         """
         matrix = self.matrices[name].update(coefficients, step, decay, momentum, ridge)
         return self._replace(matrices={name: matrix})

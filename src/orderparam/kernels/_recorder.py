@@ -48,18 +48,21 @@ class Recorder:
         precision: str,
     ):
         T, L = grid.size, problem.network.depth
-        S = len(problem.data.x) + len(problem.data.x_test)
+        S, C = len(followed(problem)), problem.data.outputs
         W, R = len(widths), max(counts)
         self._save, self._grid = save, grid
         self._learning_rate = problem.learning_rate
         self._widest = int(np.argmax(widths))
-        shapes = {"f": (W, R, T, S), "Phi": (W, R, T, L, S, S), "G": (W, R, T, L, S, S)}
+        shapes = {"f": (W, R, T, S, C), "Phi": (W, R, T, L, S, S)}
+        shapes |= {"G": (W, R, T, L, S * C, S * C), "loss": (W, R, T)}
         kinds = dict.fromkeys(shapes, "float64")
         if save.two_time:
-            shapes |= dict.fromkeys(("Phi_two", "G_two"), (W, R, L, T, T, S, S))
+            shapes["Phi_two"] = (W, R, L, T, T, S, S)
+            shapes["G_two"] = (W, R, L, T, T, S * C, S * C)
         if save.fields_at:
             neurons = widths[self._widest] * counts[self._widest]
-            shapes |= dict.fromkeys(("h", "z"), (len(set(save.fields_at)), L, S, neurons))
+            times = len(set(save.fields_at))
+            shapes |= {"h": (times, L, S, neurons), "z": (times, L, S * C, neurons)}
         _require_memory(shapes, kinds, precision)
         self._arrays = {
             name: np.full(shape, np.nan, kinds.get(name, precision))
@@ -85,12 +88,13 @@ class Recorder:
         members: Members,
         k: int,
         observed: Observation,
-        origin: Float[np.ndarray, "run sample"],
+        origin: Float[np.ndarray, "run sample output"],
+        loss: Float[np.ndarray, " run"],
     ) -> None:
         """Store what a group shows at entry `k` of the grid."""
         wanted = slice(members.count)
         values = {"f": np.asarray(observed.f, np.float64) - origin}
-        values |= {"Phi": np.asarray(observed.Phi), "G": np.asarray(observed.G)}
+        values |= {"Phi": np.asarray(observed.Phi), "G": np.asarray(observed.G), "loss": loss}
         for name, value in values.items():
             finite = np.isfinite(value[wanted]).all(axis=tuple(range(1, value.ndim)))
             if not finite.all():
@@ -133,6 +137,12 @@ class Recorder:
             f"{self._learning_rate}, is probably too large. Gradient descent is stable below "
             "2/λ_max(K/P); try a smaller learning_rate."
         )
+
+
+def followed(problem: Any) -> Float[np.ndarray, "sample dimension"]:
+    """The inputs whose predictions are followed: train (unless used once), then test samples."""
+    train = problem.data.x[: 0 if problem.one_pass else None]
+    return np.concatenate([train, problem.data.x_test])
 
 
 def _require_memory(

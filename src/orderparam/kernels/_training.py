@@ -3,7 +3,6 @@
 The loss is written down once and differentiated by JAX; no formula of the theory is used.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,56 +10,76 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
-from orderparam.kernels.activations import Activation
+from orderparam.kernels._finite import Weights, draw, forward
+from orderparam.kernels.losses import loss_named
+from orderparam.kernels.network import Network
 
 
 class Task(eqx.Module):
-    """What a compiled program needs to know of a problem, in the precision of the run."""
+    """What a compiled program needs to know of a problem, in the precision of the run.
+
+    `x` are the samples that are followed, `fresh` those that are used once (or `None`), `indices`
+    the train samples of each step (or `None` for all), `factors` the learning rates of the parts
+    relative to `rates`.
+    """
 
     x: Float[Array, "sample dimension"]
-    y: Float[Array, " train"]
-    gamma0: Float[Array, ""]
-    learning_rate: Float[Array, ""]
-    weight_std: tuple[Float[Array, ""], ...]
-    activation: Activation = eqx.field(static=True)
+    y: Float[Array, "train output"]
+    fresh: Float[Array, "train dimension"] | None
+    indices: Int[Array, "step batch"] | None
+    scale: Float[Array, ""]
+    rates: Float[Array, " step"]
+    decay: Float[Array, ""]
+    momentum: Float[Array, ""]
+    factors: dict[str, list[Float[Array, ""]]]
+    network: Network = eqx.field(static=True)
+    loss: str = eqx.field(static=True)
+    heavy: bool = eqx.field(static=True)
+    centered: bool = eqx.field(static=True)
 
 
 class State(NamedTuple):
     """Networks in training; every array has a leading axis of runs.
 
-    `weights` is (W^0, ..., W^{L-1}, w), `origin` what is subtracted from the predictions (f at
-    initialisation, or 0), `bad_step` the first step with a non-finite loss (-1: none).
+    `origin` is what is subtracted from predictions of followed samples (f at initialisation, or 0),
+    `initial` the first weights where fresh samples need them, `bad_step` the first step with a
+    non-finite loss (-1: none).
     """
 
-    weights: tuple[Float[Array, "..."], ...]
-    origin: Float[Array, "run sample"]
+    weights: Weights
+    velocity: Weights | None
+    initial: Weights | None
+    origin: Float[Array, "run sample output"]
     bad_step: Int[Array, " run"]
 
 
 class Observation(NamedTuple):
-    """Networks at one step: raw predictions, equal-time kernels and fields of every neuron."""
+    """Networks at one step: raw predictions, equal-time kernels and fields of every neuron.
 
-    f: Float[Array, "run sample"]
+    Rows of the backward fields z and g are samples times outputs, outputs fastest.
+    """
+
+    f: Float[Array, "run sample output"]
     Phi: Float[Array, "run layer sample sample"]
-    G: Float[Array, "run layer sample sample"]
+    G: Float[Array, "run layer field field"]
     h: Float[Array, "run layer sample neuron"]
     phi: Float[Array, "run layer sample neuron"]
-    z: Float[Array, "run layer sample neuron"]
-    g: Float[Array, "run layer sample neuron"]
+    z: Float[Array, "run layer field neuron"]
+    g: Float[Array, "run layer field neuron"]
 
 
-def start(task: Task, width: int, seed: int, runs: Sequence[int], centered: bool) -> State:
-    """Networks at initialisation, each drawn from (seed, width, run) alone.
-
-    `centered` networks measure predictions from here on, in the loss too.
-    """
-    weights = _draw(task, width, seed, runs)
+def start(task: Task, width: int, seed: int, runs: Sequence[int]) -> State:
+    """Networks at initialisation; centered ones measure predictions from here on."""
+    drawn = draw(task.network, width, task.x.shape[1], task.y.shape[1], seed, runs)
+    weights = jax.tree.map(lambda a: jnp.asarray(a, task.x.dtype), drawn)
     f = observe(weights, task).f
-    origin = f if centered else jnp.zeros_like(f)
-    return State(weights, origin, jnp.full(len(runs), -1, jnp.int32))
+    origin = f if task.centered else jnp.zeros_like(f)
+    velocity = jax.tree.map(jnp.zeros_like, weights) if task.heavy else None
+    kept = task.fresh is not None and task.centered
+    initial = jax.tree.map(jnp.copy, weights) if kept else None
+    return State(weights, velocity, initial, origin, jnp.full(len(runs), -1, jnp.int32))
 
 
 def _over_runs(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,45 +97,22 @@ def _over_runs(function: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _draw(
-    task: Task, width: int, seed: int, runs: Sequence[int]
-) -> tuple[Float[Array, "..."], ...]:
-    """Initial weights, drawn on the host: the same on every device and in both precisions."""
-    L = len(task.weight_std)
-    shapes = [(width, task.x.shape[1]), *[(width, width)] * (L - 1), (width,)]
-    drawn = []
-    for run in runs:
-        generator = np.random.default_rng((seed, width, run))
-        drawn.append([generator.standard_normal(shape, np.float32) for shape in shapes])
-    *matrices, readout = (jnp.asarray(np.stack(a), task.x.dtype) for a in zip(*drawn, strict=True))
-    scaled = zip(task.weight_std, matrices, strict=True)
-    return *(std * matrix for std, matrix in scaled), readout
-
-
-def _forward(
-    weights: Sequence[Float[Array, "..."]],
-    task: Task,
-    x: Float[Array, "sample dimension"],
-    shifts: Sequence[tuple[Any, Any]],
-) -> tuple[Float[Array, " sample"], list[tuple[Array, Array]]]:
-    """Predictions and (h, φ) of every layer; `shifts` are added to h and to φ layer by layer."""
-    *matrices, readout = weights
-    phi, layers = x, []
-    for matrix, (h_shift, phi_shift) in zip(matrices, shifts, strict=True):
-        h = phi @ matrix.T / math.sqrt(matrix.shape[1]) + h_shift
-        phi = task.activation(h) + phi_shift
-        layers.append((h, phi))
-    return phi @ readout / (task.gamma0 * readout.size), layers
-
-
-def _loss(
-    weights: tuple[Float[Array, "..."], ...], task: Task, origin: Float[Array, " sample"]
-) -> Float[Array, ""]:
-    """Half the mean squared error over the training samples."""
-    no_shift = [(0.0, 0.0)] * (len(weights) - 1)
-    train = task.y.size
-    f, _ = _forward(weights, task, task.x[:train], no_shift)
-    return jnp.mean((f - origin[:train] - task.y) ** 2) / 2
+def _batch_loss(weights: Weights, task: Task, state: State, t: Array) -> Float[Array, ""]:
+    """Mean loss of the samples that step `t` sees."""
+    value = loss_named(task.loss).value
+    train = task.y.shape[0]
+    if task.fresh is not None:
+        chosen = task.indices[t]  # type: ignore[index]
+        f, _ = forward(task.network, weights, task.fresh[chosen], task.scale)
+        if state.initial is not None:
+            f = f - forward(task.network, state.initial, task.fresh[chosen], task.scale)[0]
+        return jnp.mean(value(f, task.y[chosen]))
+    x, y, origin = task.x[:train], task.y, state.origin[:train]
+    if task.indices is not None:
+        chosen = task.indices[t]
+        x, y, origin = x[chosen], y[chosen], origin[chosen]
+    f, _ = forward(task.network, weights, x, task.scale)
+    return jnp.mean(value(f - origin, y))
 
 
 @partial(jax.jit, donate_argnames="state")
@@ -128,13 +124,24 @@ def advance(state: State, task: Task, first: Int[Array, ""], last: Int[Array, ""
     """
 
     def run(state: State) -> State:
-        rate = task.learning_rate * task.gamma0**2 * state.weights[-1].size
+        size = task.scale**2 * state.weights["w"][0].shape[0]
 
         def step(t: Int[Array, ""], state: State) -> State:
-            loss, gradient = jax.value_and_grad(_loss)(state.weights, task, state.origin)
-            weights = jax.tree.map(lambda w, dw: w - rate * dw, state.weights, gradient)
+            loss, gradient = jax.value_and_grad(_batch_loss)(state.weights, task, state, t)
+            velocity = gradient
+            if state.velocity is not None:
+                velocity = jax.tree.map(
+                    lambda v, g: task.momentum * v + g, state.velocity, gradient
+                )
+            rate = task.rates[t]
+            weights = jax.tree.map(
+                lambda w, v, r: (1 - rate * task.decay) * w - rate * size * r * v,
+                state.weights, velocity, task.factors,
+            )  # fmt: skip
             is_first_bad = (state.bad_step < 0) & ~jnp.isfinite(loss)
-            return State(weights, state.origin, jnp.where(is_first_bad, t, state.bad_step))
+            bad_step = jnp.where(is_first_bad, t, state.bad_step)
+            kept = None if state.velocity is None else velocity
+            return State(weights, kept, state.initial, state.origin, bad_step)
 
         return jax.lax.fori_loop(first, last, step, state)
 
@@ -142,29 +149,45 @@ def advance(state: State, task: Task, first: Int[Array, ""], last: Int[Array, ""
 
 
 @jax.jit
-def observe(weights: tuple[Float[Array, "..."], ...], task: Task) -> Observation:
-    """Predictions, kernels and fields on all samples, test samples included.
+def batch_losses(state: State, task: Task, t: Int[Array, ""]) -> Float[Array, " run"]:
+    """Loss of each network on the samples of step `t`, before that step."""
+    return _over_runs(lambda state: _batch_loss(state.weights, task, state, t))(state)
+
+
+@jax.jit
+def observe(weights: Weights, task: Task) -> Observation:
+    """Predictions, kernels and fields on all followed samples.
 
     The backward fields g^l = γ0 N ∂f/∂h^l and z^l = γ0 N ∂f/∂φ^l are derivatives with respect to
-    perturbations of size zero. Samples do not interact, so the sum of f has all of them.
+    perturbations of size zero. Samples do not interact, so one pass per output has all of them.
     """
 
-    def one(weights: tuple[Float[Array, "..."], ...]) -> Observation:
-        width = weights[-1].size
+    def one(weights: Weights) -> Observation:
+        width = weights["w"][0].shape[0]
         nothing = jnp.zeros((task.x.shape[0], width), task.x.dtype)
 
-        def total(shifts: list[tuple[Array, Array]]) -> tuple[Array, Any]:
-            f, layers = _forward(weights, task, task.x, shifts)
-            return jnp.sum(f), (f, layers)
+        def predict(shifts: list[tuple[Array, Array]]) -> tuple[Array, Any]:
+            return forward(task.network, weights, task.x, task.scale, shifts)
 
-        slopes, (f, layers) = jax.grad(total, has_aux=True)([(nothing, nothing)] * len(weights[1:]))
+        shifts = [(nothing, nothing)] * task.network.depth
+        f, pull, layers = jax.vjp(predict, shifts, has_aux=True)
+        outputs = f.shape[1]
+        rows = [jnp.zeros_like(f).at[:, c].set(1.0) for c in range(outputs)]
+        slopes = [pull(row)[0] for row in rows]
         h, phi = (jnp.stack(part) for part in zip(*layers, strict=True))
-        g, z = (task.gamma0 * width * jnp.stack(part) for part in zip(*slopes, strict=True))
+
+        def field(side: int) -> Array:
+            """Backward fields (layer, sample x output, neuron)."""
+            parts = [jnp.stack([layer[side] for layer in slope]) for slope in slopes]
+            joined = jnp.stack(parts, axis=2)
+            return task.scale * width * joined.reshape(joined.shape[0], -1, width)
+
+        g, z = field(0), field(1)
         return Observation(f, _gram(phi), _gram(g), h, phi, z, g)
 
     return _over_runs(one)(weights)
 
 
-def _gram(a: Float[Array, "layer sample neuron"]) -> Float[Array, "layer sample sample"]:
-    """Average over neurons of the products of every two samples."""
+def _gram(a: Float[Array, "layer row neuron"]) -> Float[Array, "layer row row"]:
+    """Average over neurons of the products of every two rows."""
     return jnp.einsum("lmi,lni->lmn", a, a) / a.shape[-1]

@@ -169,7 +169,7 @@ class Causal(Method):
         tolerance: float,
         advance: Any,
     ) -> Run:
-        plan = layout(problem.network.weight_std, self.response)
+        plan = layout(problem, self.response)
         capacity = self.first_capacity(problem)
         state = sampled_state(plan, self.samples, capacity, tolerance, seed)
         if self.devices > 1:

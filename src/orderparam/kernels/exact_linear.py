@@ -63,7 +63,7 @@ class ExactLinear(Method):
                 f"{problem.network.activation.config()}; use the method causal."
             )
         grid = save.grid(problem.steps)
-        state = exact_state(layout(problem.network.weight_std), _capacity(problem), self.tolerance)
+        state = exact_state(layout(problem), _capacity(problem), self.tolerance)
         with progress_bar(problem.steps, "exact", progress) as advance:
             last = -1
 

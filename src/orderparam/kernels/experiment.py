@@ -13,9 +13,10 @@ from jaxtyping import Int, Shaped
 
 from orderparam.contract import SavePlan
 from orderparam.errors import InvalidProblem
+from orderparam.kernels._finite import PARAMETERIZATIONS, output_scale, rate_factors
 from orderparam.kernels._observables import label_coordinates, label_variables
-from orderparam.kernels._recorder import Members, Recorder
-from orderparam.kernels._training import State, Task, advance, observe, start
+from orderparam.kernels._recorder import Members, Recorder, followed
+from orderparam.kernels._training import State, Task, advance, batch_losses, observe, start
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict, build_solution
 
@@ -32,10 +33,11 @@ def simulate_networks(
     seed: int = 0,
     precision: str = "float32",
     progress: bool = True,
+    parameterization: str = "mean_field",
 ) -> Solution:
-    """Train finite networks by full-batch gradient descent and measure them.
+    """Train finite networks by gradient descent and measure them.
 
-    θ ← θ - η γ0² N ∇ ½ mean_μ (f_μ - y_μ)²; what is measured at step t is before update t.
+    θ ← θ - η γ0² N ∇ mean_μ ℓ(f_μ, y_μ); what is measured at step t is before update t.
 
     Args:
         problem: A `KernelEvolution`.
@@ -45,6 +47,9 @@ def simulate_networks(
         seed: Every network is drawn from (seed, width, index of the run) alone.
         precision: `"float32"` or `"float64"`; both start from the same weights.
         progress: Whether to show a progress bar on a terminal.
+        parameterization: `"mean_field"` (muP): γ0 as in the problem, the theory's limit. `"ntk"`:
+            γ0 = 1/√N, whose limit is the static kernel. `"standard"`: weights of variance 1/fan-in
+            and one learning rate η/N; as NTK, with input weights that learn at D/N of the rate.
 
     Returns:
         The variables of the theory with leading dimensions `width` and `seed`; where fewer runs
@@ -63,17 +68,30 @@ def simulate_networks(
     runs = _counts("seeds", seeds)
     runs = runs * len(sizes) if len(runs) == 1 else runs
     _require_consistent(sizes, runs, seed, precision)
+    if parameterization not in PARAMETERIZATIONS:
+        raise InvalidProblem(
+            f"Argument `parameterization` is {parameterization!r}; it must be one of "
+            f"{', '.join(PARAMETERIZATIONS)}."
+        )
     plan = SavePlan() if save is None else save
     grid = plan.grid(problem.steps)
     began = time.perf_counter()
-    arrays, device = train_networks(problem, sizes, runs, plan, seed, precision, progress)
+    arrays, device = train_networks(
+        problem, sizes, runs, plan, seed, precision, progress, parameterization=parameterization
+    )
     return build_solution(
-        label_variables(arrays, problem.data),
-        label_coordinates(arrays, problem.data, sizes, grid, problem.learning_rate, plan.fields_at),
+        label_variables(arrays, problem),
+        label_coordinates(arrays, problem, sizes, grid, plan.fields_at),
         family=problem.family,
         kind="experiment",
         problem=problem.config(),
-        method={"name": "networks", "width": sizes, "seeds": runs, "precision": precision},
+        method={
+            "name": "networks",
+            "width": sizes,
+            "seeds": runs,
+            "precision": precision,
+            "parameterization": parameterization,
+        },
         seed=seed,
         verdict=Verdict.CONVERGED,
         message=f"{sum(runs)} networks trained for {int(grid[-1])} steps.",
@@ -96,6 +114,7 @@ def train_networks(
     progress: bool,
     group: int | None = None,
     block_work: float = _BLOCK_WORK,
+    parameterization: str = "mean_field",
 ) -> tuple[dict[str, Shaped[np.ndarray, "..."]], str]:
     """Train the networks; the arrays measured (without the derived ones) and the device.
 
@@ -109,13 +128,13 @@ def train_networks(
     scope = jax.enable_x64(precision == "float64"), jax.default_matmul_precision("highest")
     with scope[0], scope[1], progress_bar(total, "training networks", progress) as done:
         device = next(iter(jnp.zeros(()).devices()))
-        task = _task(problem, precision)
         for i, (width, count) in enumerate(zip(widths, counts, strict=True)):
+            task = _task(problem, precision, width, parameterization)
             size = group or _group(task, width, device.platform)
             block = _block(task, width, size, block_work)
             for first in range(0, count, size):
                 members = Members(i, width, first, min(size, count - first))
-                state = start(task, width, seed, range(first, first + size), problem.centered)
+                state = start(task, width, seed, range(first, first + size))
                 _train_group(state, task, recorder, members, grid, block, done)
     return recorder.arrays(), f"{device.platform}: {device.device_kind}"
 
@@ -139,20 +158,32 @@ def _train_group(
             recorder.require_finite_loss(members, np.asarray(state.bad_step))
             done((stop - at) * members.count)
             at = stop
-        recorder.keep(members, k, observe(state.weights, task), origin)
+        loss = np.zeros(len(origin))
+        if task.fresh is not None:
+            loss = np.asarray(batch_losses(state, task, np.int32(step)), np.float64)
+        recorder.keep(members, k, observe(state.weights, task), origin, loss)
     recorder.finish(members)
 
 
-def _task(problem: Any, precision: str) -> Task:
-    data = problem.data
+def _task(problem: Any, precision: str, width: int, parameterization: str) -> Task:
+    data, batches, network = problem.data, problem.batches, problem.network
     real = partial(jnp.asarray, dtype=precision)
+    indices = None if batches is None else batches.indices(data.count, problem.steps)
+    factors = rate_factors(network, width, data.dimension, parameterization)
     return Task(
-        x=real(np.concatenate([data.x, data.x_test])),
-        y=real(data.y),
-        gamma0=real(problem.gamma0),
-        learning_rate=real(problem.learning_rate),
-        weight_std=tuple(map(real, problem.network.weight_std)),
-        activation=problem.network.activation,
+        x=real(followed(problem)),
+        y=real(data.targets()),
+        fresh=real(data.x) if problem.one_pass else None,
+        indices=None if indices is None else jnp.asarray(indices, jnp.int32),
+        scale=real(output_scale(problem.gamma0, width, parameterization)),
+        rates=real(problem.rates()),
+        decay=real(problem.weight_decay),
+        momentum=real(problem.momentum),
+        factors=jax.tree.map(real, factors),
+        network=network,
+        loss=problem.loss,
+        heavy=problem.momentum > 0,
+        centered=problem.centered,
     )
 
 
@@ -160,19 +191,22 @@ def _group(task: Task, width: int, platform: str) -> int:
     """How many networks to train at once; never depends on how many are asked for."""
     if platform == "cpu":
         return 1
-    matrices = 3 * width**2 * len(task.weight_std)  # weights, gradients, room to work
-    fields = 6 * width * len(task.weight_std) * task.x.shape[0]
+    matrices = 3 * width**2 * task.network.depth  # weights, gradients, room to work
+    fields = 6 * width * task.network.depth * task.x.shape[0]
     return int(np.clip(_GROUP_BYTES // ((matrices + fields) * task.x.dtype.itemsize), 1, 8))
 
 
 def _block(task: Task, width: int, group: int, work: float) -> int:
     """How many steps to make between two looks at a run."""
-    entries = width * (task.x.shape[1] + (len(task.weight_std) - 1) * width)
-    return int(np.clip(work / (6 * group * task.y.size * entries), 1, _BLOCK_STEPS))
+    entries = width * (task.x.shape[1] + (task.network.depth - 1) * width)
+    batch = task.y.shape[0] if task.indices is None else task.indices.shape[1]
+    return int(np.clip(work / (6 * group * batch * entries), 1, _BLOCK_STEPS))
 
 
 def _parameters(problem: Any, width: int) -> int:
-    return width * (problem.data.x.shape[1] + (problem.network.depth - 1) * width + 1)
+    network, data = problem.network, problem.data
+    biases = network.depth if network.biases else 0
+    return width * (data.dimension + (network.depth - 1) * width + data.outputs + biases)
 
 
 def _counts(name: str, value: Any) -> list[int]:

@@ -1,23 +1,34 @@
 """The names of kernel evolution: symbol, code name, dimensions, meaning, once for all results."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from orderparam.results import Coordinate, Variable
 
-KERNEL = ("time", "layer", "sample", "sample_")
+KERNEL = ("sample", "sample_")
+FIELD = ("sample", "output", "sample_", "output_")
 
 GLOSSARY: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "loss": (("time",), "training loss, 1/2 mean (f - y)^2", r"\mathcal{L}"),
-    "mse": (("time",), "training error, mean (f - y)^2", r"\langle\Delta^2\rangle"),
-    "test_mse": (("time",), "test error, mean (f - y)^2", r"\langle\Delta^2\rangle_{test}"),
-    "f": (("time", "sample"), "prediction", "f"),
-    "Delta": (("time", "train"), "residual y - f of training samples", r"\Delta"),
-    "Phi": (KERNEL, "feature kernel of each hidden layer", r"\Phi^\ell"),
-    "G": (KERNEL, "gradient kernel of each hidden layer", r"G^\ell"),
-    "ntk": (("time", "sample", "sample_"), "neural tangent kernel", "K"),
+    "loss": (("time",), "training loss, mean over samples", r"\mathcal{L}"),
+    "test_loss": (("time",), "test loss, mean over samples", r"\mathcal{L}_{test}"),
+    "mse": (("time",), "training error, mean |f - y|^2", r"\langle\Delta^2\rangle"),
+    "test_mse": (("time",), "test error, mean |f - y|^2", r"\langle\Delta^2\rangle_{test}"),
+    "f": (("time", "sample", "output"), "prediction", "f"),
+    "Delta": (
+        ("time", "train", "output"),
+        "error signal, minus the derivative of the loss of each training sample by its prediction",
+        r"\Delta",
+    ),
+    "Phi": (("time", "layer", *KERNEL), "feature kernel of each hidden layer", r"\Phi^\ell"),
+    "G": (("time", "layer", *FIELD), "gradient kernel of each hidden layer", r"G^\ell"),
+    "ntk": (("time", *FIELD), "neural tangent kernel", "K"),
+    "ntk_eigenvalues": (
+        ("time", "mode"),
+        "eigenvalues of the tangent kernel on training samples, largest first",
+        r"\lambda(K)",
+    ),
     "alignment": (("time",), "alignment of the tangent kernel with the labels", "A(K, yy^T)"),
     "Phi_alignment": (
         ("time", "layer"),
@@ -25,22 +36,27 @@ GLOSSARY: dict[str, tuple[tuple[str, ...], str, str]] = {
         r"A(\Phi^\ell, yy^T)",
     ),
     "Phi_two": (
-        ("layer", "time", "time_", "sample", "sample_"),
+        ("layer", "time", "time_", *KERNEL),
         "feature kernels between two steps",
         r"\Phi^\ell(t,s)",
     ),
     "G_two": (
-        ("layer", "time", "time_", "sample", "sample_"),
+        ("layer", "time", "time_", *FIELD),
         "gradient kernels between two steps",
         r"G^\ell(t,s)",
     ),
     "h": (("field_time", "layer", "sample", "neuron"), "preactivations of single neurons", "h"),
-    "z": (("field_time", "layer", "sample", "neuron"), "backward fields of single neurons", "z"),
+    "z": (
+        ("field_time", "layer", "sample", "output", "neuron"),
+        "backward fields of single neurons",
+        "z",
+    ),
 }
-"""Dimensions, meaning and LaTeX symbol of every variable."""
+"""Dimensions, meaning and LaTeX symbol of every variable; one output has no `output` dimension."""
 
 
 def variable(
+    problem: Any,
     name: str,
     values: Float[np.ndarray, "..."],
     se: Float[np.ndarray, "..."] | None = None,
@@ -48,51 +64,33 @@ def variable(
 ) -> Variable:
     """A variable of the glossary, with extra `leading` dimensions where a result has them."""
     dims, meaning, symbol = GLOSSARY[name]
+    if problem.data.outputs == 1:
+        dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
     return Variable((*leading, *dims), values, meaning, symbol, se=se)
 
 
-def derived(
-    y: Float[np.ndarray, " train"],
-    y_test: Float[np.ndarray, " test"] | None,
-    measured: Mapping[str, Float[np.ndarray, "..."]],
-) -> dict[str, Float[np.ndarray, "..."]]:
-    """Quantities that follow from f, Phi, G and the tangent kernel, whose axes end as in GLOSSARY.
-
-    The alignment of a kernel K is `y^T K y / (|K|_F |y|^2)` over training samples.
-    """
-    train = len(y)
-    f = measured["f"]
-    delta = y - f[..., :train]
-    out = {**measured, "Delta": delta, "mse": np.mean(delta**2, axis=-1)}
-    out["loss"] = out["mse"] / 2
-    if y_test is not None:
-        out["test_mse"] = np.mean((y_test - f[..., train:]) ** 2, axis=-1)
-    out["alignment"] = _alignment(measured["ntk"], y)
-    out["Phi_alignment"] = _alignment(measured["Phi"], y)
-    return out
-
-
-def _alignment(
-    kernel: Float[np.ndarray, "*lead sample sample"], y: Float[np.ndarray, " train"]
-) -> Float[np.ndarray, "*lead"]:
-    block = kernel[..., : len(y), : len(y)]
-    size = np.linalg.norm(block, axis=(-2, -1)) * (y @ y)
-    overlap = np.einsum("i,...ij,j->...", y, block, y)
-    return np.divide(overlap, size, out=np.zeros_like(overlap), where=size > 0)
-
-
-def coordinates(
-    steps: np.ndarray, learning_rate: float, train: int, test: int, depth: int
-) -> dict[str, Coordinate]:
+def coordinates(problem: Any, steps: np.ndarray) -> dict[str, Coordinate]:
     """Coordinates that theory and experiment share."""
-    samples = np.arange(train + test)
+    data, train = problem.data, 0 if problem.one_pass else problem.data.count
+    samples = np.arange(train + data.test_count)
     split = np.where(samples < train, "train", "test")
-    return {
+    # Learning time: the sum of learning rates, which is rate times step for a constant one.
+    learned = np.concatenate([[0.0], np.cumsum(problem.rates())])[steps]
+    if problem.schedule is None:
+        learned = problem.learning_rate * steps
+    followed = train or data.test_count
+    coords = {
         "time": Coordinate(("time",), steps, "step of gradient descent", "steps"),
-        "eta_t": Coordinate(("time",), learning_rate * steps, "learning rate times step"),
-        "layer": Coordinate(("layer",), np.arange(1, depth + 1), "hidden layer"),
+        "eta_t": Coordinate(("time",), learned, "learning rate times step"),
+        "layer": Coordinate(("layer",), np.arange(1, problem.network.depth + 1), "hidden layer"),
         "sample": Coordinate(("sample",), samples, "sample, training ones first"),
         "sample_": Coordinate(("sample_",), samples, "second sample"),
         "split": Coordinate(("sample",), split, "training or test sample"),
-        "train": Coordinate(("train",), samples[:train], "training sample"),
+        "mode": Coordinate(("mode",), np.arange(followed * data.outputs), "eigenvalue"),
     }
+    if train:
+        coords["train"] = Coordinate(("train",), samples[:train], "training sample")
+    if data.outputs > 1:
+        for name in ("output", "output_"):
+            coords[name] = Coordinate((name,), np.arange(data.outputs), "output")
+    return coords

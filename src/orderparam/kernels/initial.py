@@ -5,14 +5,15 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.kernels.activations import Activation
-from orderparam.kernels.network import MLP
+from orderparam.kernels.network import Network, ResNet
+from orderparam.kernels.tangent import tangent_kernel
 
 NODES = 40
 """Gauss-Hermite nodes in each of two directions; exact to rounding for smooth activations."""
 
 
 def initial_kernels(
-    network: MLP, input_kernel: Float[np.ndarray, "sample sample"]
+    network: Network, input_kernel: Float[np.ndarray, "sample sample"]
 ) -> tuple[
     Float[np.ndarray, "layer sample sample"],
     Float[np.ndarray, "layer sample sample"],
@@ -20,25 +21,32 @@ def initial_kernels(
 ]:
     """Phi^l, G^l (l = 1..L) and the tangent kernel of an infinitely wide network before training.
 
-    `Phi^l = E[phi(u) phi(v)]` with (u, v) Gaussian of covariance `sigma^2 Phi^{l-1}`, and
-    `G^l = sigma^2 G^{l+1} E[phi'(u) phi'(v)]`. Cost O(L P^2); smooth activations are accurate to
-    rounding, kinked ones to about 1 %.
+    `Phi^l = E[phi(u) phi(v)]` with (u, v) Gaussian of covariance H^l; fully connected
+    `H^{l+1} = sigma^2 Phi^l + sigma_b^2`, `G^l = sigma^2 G^{l+1} E[phi'(u) phi'(v)]`; residual
+    `H^{l+1} = H^l + s^2 (sigma^2 Phi^l + sigma_b^2)` and
+    `G^l = G^{l+1} (1 + s^2 sigma^2 E[phi'(u) phi'(v)])` with s = L^-a. With several outputs the
+    kernels are those of each of them. Cost O(L P^2); smooth activations are accurate to rounding,
+    kinked ones to about 1 %.
 
     Source: Bordelon & Pehlevan (2022), section 3 (lazy limit).
     """
-    phis, slopes, below = [], [], input_kernel
-    for std in network.weight_std:
-        phi, slope = _gaussian_averages(network.activation, std**2 * below)
+    residual, s = isinstance(network, ResNet), network.branch_scale
+    bias = network.bias_std**2
+    phis, slopes = [], []
+    covariance = network.weight_std[0] ** 2 * input_kernel + bias
+    for i in range(network.depth):
+        phi, slope = _gaussian_averages(network.activation, covariance)
         phis.append(phi)
         slopes.append(slope)
-        below = phi
+        if i + 1 < network.depth:
+            branch = s**2 * (network.weight_std[i + 1] ** 2 * phi + bias)
+            covariance = covariance + branch if residual else branch
     gs = [slopes[-1]]
     for std, slope in zip(network.weight_std[:0:-1], slopes[-2::-1], strict=True):
-        gs.insert(0, std**2 * gs[0] * slope)
+        through = (s * std) ** 2 * gs[0] * slope
+        gs.insert(0, gs[0] + through if residual else through)
     Phi, G = np.stack(phis), np.stack(gs)
-    lower = np.concatenate([input_kernel[None], Phi])
-    upper = np.concatenate([G, np.ones_like(G[:1])])
-    return Phi, G, np.sum(lower * upper, axis=0)
+    return Phi, G, tangent_kernel(network, input_kernel, Phi, G)
 
 
 def stable_learning_rate(tangent: Float[np.ndarray, "train train"]) -> float:

@@ -9,11 +9,10 @@ from jaxtyping import Float
 
 from orderparam.contract import SavePlan
 from orderparam.engine import Run
-from orderparam.kernels.glossary import coordinates, derived, variable
+from orderparam.kernels.derived import derived
+from orderparam.kernels.glossary import coordinates, variable
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
-
-OBSERVED = ("f", "Phi", "G", "ntk")
 
 
 def pack_theory(
@@ -29,20 +28,20 @@ def pack_theory(
 ) -> Solution:
     """Average replicates into a solution; one replicate (an exact space) has no standard error."""
     steps = save.grid(problem.steps)
-    data, depth = problem.data, problem.network.depth
-    per_run = [derived(data.y, data.y_test, {k: run.observed[k] for k in OBSERVED}) for run in runs]
-    variables = {name: _averaged(name, [r[name] for r in per_run]) for name in per_run[0]}
-    coords = coordinates(steps, problem.learning_rate, data.count, data.test_count, depth)
+    per_run = [derived(problem, run.observed) for run in runs]
+    variables = {name: _averaged(problem, name, [r[name] for r in per_run]) for name in per_run[0]}
+    coords = coordinates(problem, steps)
     if save.two_time:
         for name in ("Phi", "G"):
-            kernels = [_two_time(run, steps, name, len(runs) == 1) for run in runs]
-            variables[f"{name}_two"] = _averaged(f"{name}_two", kernels)
+            kernels = [_two_time(problem, run, steps, name, len(runs) == 1) for run in runs]
+            variables[f"{name}_two"] = _averaged(problem, f"{name}_two", kernels)
         coords["time_"] = Coordinate(("time_",), steps, "second step", "steps")
     if save.fields_at and len(runs) > 1:
         at = np.asarray(sorted(set(save.fields_at)))
         for name in ("h", "z"):
             pooled = [np.stack([run.fields[int(t)][name] for t in at]) for run in runs]
-            variables[name] = variable(name, np.concatenate(pooled, axis=-1))
+            values = np.concatenate(pooled, axis=-1)
+            variables[name] = variable(problem, name, _split(problem, name, values, axis=2))
         coords["field_time"] = Coordinate(("field_time",), at, "step of the fields", "steps")
     return build_solution(
         variables,
@@ -63,17 +62,30 @@ def pack_theory(
     )
 
 
-def _averaged(name: str, values: Sequence[Float[np.ndarray, "..."]]) -> Variable:
+def _averaged(
+    problem: KernelEvolution, name: str, values: Sequence[Float[np.ndarray, "..."]]
+) -> Variable:
     if len(values) == 1:
-        return variable(name, values[0])
+        return variable(problem, name, values[0])
     stacked = np.stack(values)
     se = stacked.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return variable(name, stacked.mean(axis=0), se)
+    return variable(problem, name, stacked.mean(axis=0), se)
+
+
+def _split(
+    problem: KernelEvolution, name: str, values: Float[np.ndarray, "..."], axis: int
+) -> Float[np.ndarray, "..."]:
+    """Separate samples and outputs, which share `axis`, of backward fields."""
+    outputs = problem.data.outputs
+    if outputs == 1 or name in ("h", "phi"):
+        return values
+    shape = (values.shape[axis] // outputs, outputs)
+    return values.reshape(*values.shape[:axis], *shape, *values.shape[axis + 1 :])
 
 
 def _two_time(
-    run: Run, steps: np.ndarray, name: str, exact: bool
-) -> Float[np.ndarray, "layer time time sample sample"]:
+    problem: KernelEvolution, run: Run, steps: np.ndarray, name: str, exact: bool
+) -> Float[np.ndarray, "layer time time ..."]:
     field = {"Phi": "phi", "G": "g"}[name]
     vectors = [run.fields[int(t)][field] for t in steps]
     # In an exact space vectors gain coefficients as the run goes on; earlier ones are zero there.
@@ -81,4 +93,5 @@ def _two_time(
     padded = [np.pad(v, ((0, 0), (0, 0), (0, room - v.shape[-1]))) for v in vectors]
     stacked = np.stack(padded)
     points = 1 if exact else room
-    return np.einsum("tlis,uljs->ltuij", stacked, stacked, optimize=True) / points
+    kernel = np.einsum("tlis,uljs->ltuij", stacked, stacked, optimize=True) / points
+    return _split(problem, field, _split(problem, field, kernel, axis=4), axis=3)

@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import numpy as np
+from jaxtyping import Float
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.data import Data
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.network import MLP
+from orderparam.kernels.batches import Batches, Schedule, schedule_factors
+from orderparam.kernels.losses import check_labels, loss_named
+from orderparam.kernels.network import Network
 from orderparam.results import Solution
 
 
 class KernelEvolution(Problem):
-    """Full-batch gradient descent on a wide network in mean-field (muP) scaling.
+    """Gradient descent on a wide network in mean-field (muP) scaling.
 
     The network `f = w . phi(h^L) / (gamma0 N)` is trained with learning rate `eta gamma0^2 N` on
-    `(1/P) sum_mu (f_mu - y_mu)^2 / 2`. At infinite width its predictions and kernels follow
+    `(1/P) sum_mu l(f_mu, y_mu)`. At infinite width its predictions and kernels follow
     deterministic self-consistent equations; at finite width they fluctuate around them.
 
     Args:
-        network: Depth, activation and weight scale.
+        network: Architecture, depth, activation and weight scale.
         data: Training samples with labels, and test samples that are carried passively.
         gamma0: Feature-learning strength, positive. Small values are lazy (static kernels), values
             of order 1 learn features.
@@ -31,6 +35,14 @@ class KernelEvolution(Problem):
         steps: Number of steps T >= 1; quantities are known at steps 0 ... T - 1, each before that
             step's update.
         centered: Measure predictions from their initial value, in the loss too.
+        loss: `"squared"` |f - y|^2 / 2, `"logistic"` log(1 + exp(-y f)), `"softmax"`
+            cross-entropy (labels with one column per class) or `"hinge"` max(0, 1 - y f).
+        momentum: beta of the heavy ball, in [0, 1): v <- beta v + gradient,
+            theta <- theta - (eta gamma0^2 N) v.
+        weight_decay: lambda >= 0, decoupled: theta <- (1 - eta lambda) theta before each step.
+        batches: Minibatches; all train samples in each step if `None`.
+        schedule: Factor of the learning rate at each step, as numbers or as a function of the
+            step; constant if `None`.
 
     Raises:
         InvalidProblem: If a value is outside its range.
@@ -40,23 +52,33 @@ class KernelEvolution(Problem):
 
     family: ClassVar[str] = "kernels"
 
-    network: MLP
+    network: Network
     data: Data
     gamma0: float = eqx.field(static=True)
     learning_rate: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     centered: bool = eqx.field(static=True)
+    loss: str = eqx.field(static=True)
+    momentum: float = eqx.field(static=True)
+    weight_decay: float = eqx.field(static=True)
+    batches: Batches | None
+    schedule: Float[np.ndarray, " step"] | None
 
     def __init__(
         self,
-        network: MLP,
+        network: Network,
         data: Data,
         gamma0: float = 1.0,
         learning_rate: float = 0.1,
         steps: int = 100,
         centered: bool = True,
+        loss: str = "squared",
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        batches: Batches | None = None,
+        schedule: Schedule = None,
     ) -> None:
-        for name, value, kind in (("network", network, MLP), ("data", data, Data)):
+        for name, value, kind in (("network", network, Network), ("data", data, Data)):
             if not isinstance(value, kind):
                 raise InvalidProblem(
                     f"Argument `{name}` must be a {kind.__name__}, but is a "
@@ -64,7 +86,9 @@ class KernelEvolution(Problem):
                 )
         self.network, self.data = network, data
         self.gamma0 = _positive(
-            "gamma0", gamma0, "For gamma0 = 0, the lazy limit, take a small value such as 1e-3."
+            "gamma0",
+            gamma0,
+            "For gamma0 = 0, the lazy limit, use the method static-ntk at any gamma0.",
         )
         self.learning_rate = _positive("learning_rate", learning_rate, "Choose a positive rate.")
         self.steps = _count("steps", steps)
@@ -73,6 +97,29 @@ class KernelEvolution(Problem):
                 f"Argument `centered` must be true or false, but is {centered!r}; choose one."
             )
         self.centered = centered
+        self.loss = loss_named(loss).name
+        check_labels(loss_named(loss), data.targets(), "train")
+        self.momentum = _fraction("momentum", momentum)
+        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+        if batches is not None:
+            if not isinstance(batches, Batches):
+                raise InvalidProblem(
+                    f"Argument `batches` must be a Batches, but is a {type(batches).__name__}; "
+                    "write batches=orderparam.kernels.Batches(size)."
+                )
+            batches.check(data.count, data.test_count, self.steps)
+        self.batches = batches
+        self.schedule = schedule_factors(schedule, self.steps)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether every train sample is used once, so that only test samples are followed."""
+        return self.batches is not None and self.batches.order == "one_pass"
+
+    def rates(self) -> Float[np.ndarray, " step"]:
+        """The learning rate eta at each step."""
+        factors = np.ones(self.steps) if self.schedule is None else self.schedule
+        return self.learning_rate * factors
 
     def default_method(self) -> Method:
         """Exact for linear networks, causal sampling for all others."""
@@ -88,6 +135,7 @@ class KernelEvolution(Problem):
             "count": self.data.count,
             "test_count": self.data.test_count,
             "dimension": self.data.dimension,
+            "outputs": self.data.outputs,
             "fingerprint": self.data.fingerprint(),
         }
         return {
@@ -98,6 +146,11 @@ class KernelEvolution(Problem):
             "learning_rate": self.learning_rate,
             "steps": self.steps,
             "centered": self.centered,
+            "loss": self.loss,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "batches": None if self.batches is None else self.batches.config(),
+            "schedule": None if self.schedule is None else self.schedule.tolist(),
         }
 
     def simulate(
@@ -106,24 +159,47 @@ class KernelEvolution(Problem):
         """Train finite networks of the widths `sizes["width"]`."""
         from orderparam.kernels.experiment import simulate_networks
 
-        if set(sizes) != {"width"}:
+        if set(sizes) - {"parameterization"} != {"width"}:
             raise InvalidProblem(
-                f"simulate() got the sizes {sorted(sizes)}, but networks have one size, `width`; "
-                "call simulate(problem, width=..., seeds=...)."
+                f"simulate() got the sizes {sorted(sizes)}, but networks have one size, `width` "
+                "(and may have a `parameterization`); call simulate(problem, width=..., seeds=...)."
             )
-        return simulate_networks(self, sizes["width"], seeds, save, seed, **options)
+        extra = {k: v for k, v in sizes.items() if k != "width"}
+        return simulate_networks(self, sizes["width"], seeds, save, seed, **extra, **options)
 
 
 def _positive(name: str, value: Any, advice: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _real(value)
     if not (math.isfinite(number) and number > 0):
         raise InvalidProblem(
             f"Argument `{name}` must be a positive finite number, but is {value!r}. {advice}"
         )
     return number
+
+
+def _fraction(name: str, value: Any) -> float:
+    number = _real(value)
+    if not 0 <= number < 1:
+        raise InvalidProblem(
+            f"Argument `{name}` must be a number from 0 to below 1, but is {value!r}; choose one."
+        )
+    return number
+
+
+def _at_least_zero(name: str, value: Any) -> float:
+    number = _real(value)
+    if not 0 <= number < math.inf:
+        raise InvalidProblem(
+            f"Argument `{name}` must be a finite number of at least 0, but is {value!r}."
+        )
+    return number
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _count(name: str, value: Any) -> int:

@@ -1,11 +1,7 @@
 """Kernel evolution as an engine program: one text for every kind of space.
 
-Fields and updates of a fully connected network in mean-field scaling (kernels.md sections 1-3):
-
-    h^1 = u^1 + (eta gamma0/P) sum_s sum_nu Delta_nu(s) Phi^0_{mu nu} g^1_nu(s)
-    h^{l+1} = W^l phi(h^l),   z^l = W^{lT} g^{l+1},   z^L = w,   g^l = phi'(h^l) z^l
-    f = <w, phi^L> / gamma0
-    W^l <- W^l + (eta gamma0/P) sum_nu Delta_nu g^{l+1}_nu phi(h^l_nu)^T / N
+One step: forward through the layers, error signal, backward, observe, then update all weights
+(kernels.md sections 1-3).
 """
 
 import equinox as eqx
@@ -13,120 +9,133 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from orderparam.engine import Layout, MatrixSpec, Program, State
+from orderparam.engine import Layout, Program, State
 from orderparam.engine.run import Fields, Observed
-from orderparam.kernels.activations import Activation
+from orderparam.kernels.layers import Layers, Rule, Tape
+from orderparam.kernels.losses import loss_named
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.tangent import tangent_kernel
 
 
-def layer(index: int) -> str:
-    """Name of the space of hidden layer `index` (1 to L)."""
-    return f"layer{index}"
+def layers_of(problem: KernelEvolution) -> Layers:
+    """The layers of the problem's network."""
+    return Layers(problem.network, problem.data.outputs, problem.momentum > 0)
 
 
-def weight(index: int) -> str:
-    """Name of the matrix from hidden layer `index` to `index + 1`."""
-    return f"weight{index}"
-
-
-def layout(weight_std: tuple[float, ...], response: bool = True) -> Layout:
-    """Spaces and matrices of a network whose layers have the given weight standard deviations."""
-    depth = len(weight_std)
-    matrices = {
-        weight(i): MatrixSpec(layer(i + 1), layer(i), weight_std[i] ** 2, response=response)
-        for i in range(1, depth)
-    }
-    return Layout(tuple(layer(i) for i in range(1, depth + 1)), matrices)
+def layout(problem: KernelEvolution, response: bool = True) -> Layout:
+    """Spaces and matrices of the problem's network."""
+    return layers_of(problem).layout(response)
 
 
 def kernel_program(problem: KernelEvolution) -> "KernelProgram":
     """The program that trains `problem`."""
-    gram = problem.data.gram()
-    values, vectors = np.linalg.eigh(gram)
+    data, batches = problem.data, problem.batches
+    train = data.x / np.sqrt(data.dimension)
+    inputs = np.concatenate([train, data.x_test / np.sqrt(data.dimension)])
+    fresh = None
+    if problem.one_pass:
+        inputs = inputs[len(train) :]
+        fresh = jnp.asarray(train)
+    else:
+        inputs = _independent(inputs)
+    indices = None if batches is None else batches.indices(data.count, problem.steps)
+    numbers = (problem.gamma0, problem.rates(), problem.weight_decay, problem.momentum)
+    return KernelProgram(
+        layers_of(problem),
+        problem.loss,
+        problem.centered,
+        jnp.asarray(inputs),
+        jnp.asarray(data.targets()),
+        fresh,
+        None if indices is None else jnp.asarray(indices),
+        *(jnp.asarray(np.asarray(number, dtype=float)) for number in numbers),
+    )
+
+
+def _independent(inputs: Float[np.ndarray, "sample d"]) -> Float[np.ndarray, "sample rank"]:
+    """Coordinates of the inputs in as few directions as they span; the same inner products."""
+    values, vectors = np.linalg.eigh(inputs @ inputs.T)
     keep = values > 1e-12 * values[-1]
-    root = problem.network.weight_std[0] * vectors[:, keep] * np.sqrt(values[keep])
-    numbers = (root, gram, problem.data.y, problem.centered, problem.gamma0, problem.learning_rate)
-    arrays = [jnp.asarray(np.asarray(number, dtype=float)) for number in numbers]
-    return KernelProgram(problem.network.activation, problem.network.depth, *arrays)
+    return vectors[:, keep] * np.sqrt(values[keep])
 
 
 class KernelProgram(Program):
-    """Full-batch gradient descent on squared error, test inputs carried passively.
+    """Gradient descent on the loss, test inputs carried passively.
 
     Attributes:
-        activation: Elementwise function.
-        depth: Number of hidden layers L.
-        root: Factor A of the input kernel, A A^T = sigma_0^2 Phi^0.
-        input_kernel: Phi^0 over training, then test inputs.
-        y: Training labels.
-        centered: f(0) is subtracted when this is 1, not when it is 0.
+        layers: The network.
+        loss: Name of the loss.
+        centered: Whether f(0) is subtracted.
+        inputs: x/sqrt(D) of the samples that are followed: train (unless fresh), then test.
+        y: Train labels.
+        fresh: x/sqrt(D) of samples that are used once, in order; `None` if train samples return.
+        indices: Train samples that each step sees; `None` for all.
         gamma0: Feature-learning strength.
-        learning_rate: eta; the network trains with eta gamma0^2 N.
+        rates: eta at each step; the network trains with eta gamma0^2 N.
+        decay: Weight decay lambda.
+        momentum: beta.
     """
 
-    activation: Activation = eqx.field(static=True)
-    depth: int = eqx.field(static=True)
-    root: Float[Array, "sample rank"]
-    input_kernel: Float[Array, "sample sample"]
-    y: Float[Array, " train"]
-    centered: Float[Array, ""]
+    layers: Layers
+    loss: str = eqx.field(static=True)
+    centered: bool = eqx.field(static=True)
+    inputs: Float[Array, "sample rank"]
+    y: Float[Array, "train output"]
+    fresh: Float[Array, "train rank"] | None
+    indices: Int[Array, "step batch"] | None
     gamma0: Float[Array, ""]
-    learning_rate: Float[Array, ""]
+    rates: Float[Array, " step"]
+    decay: Float[Array, ""]
+    momentum: Float[Array, ""]
 
     def start(self, state: State) -> State:
-        """Draw the first-layer fields u^1 = A n and the readout w; f(0) is known after step 0."""
-        state, n = state.normals(layer(1), self.root.shape[1])
-        state = state.keep("h1", layer(1), self.root @ n)
-        state, w = state.normals(layer(self.depth), 1)
-        state = state.keep("w", layer(self.depth), w)
-        state = state.keep("f0", None, jnp.zeros((1, self.input_kernel.shape[0])))
-        return state
-
-    def _forward(self, state: State) -> tuple[State, list[Array], list[Array]]:
-        h, features = [state.vectors["h1"]], []
-        for i in range(1, self.depth + 1):
-            features.append(self.activation(h[-1]))
-            if i < self.depth:
-                state, image = state.mv(weight(i), features[-1])
-                h.append(image)
-        return state, h, features
-
-    def _backward(self, state: State, h: list[Array]) -> tuple[State, list[Array], list[Array]]:
-        z = [jnp.broadcast_to(state.vectors["w"], h[-1].shape)]
-        g = [self.activation.derivative(h[-1]) * z[0]]
-        for i in range(self.depth - 1, 0, -1):
-            state, image = state.rmv(weight(i), g[0])
-            z.insert(0, image)
-            g.insert(0, self.activation.derivative(h[i - 1]) * image)
-        return state, z, g
+        """Draw the weights; f(0) is known after step 0."""
+        state = self.layers.start(state, self.inputs.shape[1])
+        return state.keep("f0", None, jnp.zeros((self.inputs.shape[0], self.layers.outputs)))
 
     def step(self, state: State, t: Int[Array, ""]) -> tuple[State, Observed, Fields]:
-        """Forward, residual, backward, observe, then update all weights."""
-        train = self.y.shape[0]
-        state, h, phi = self._forward(state)
-        w = state.vectors["w"]
-        f = state.inner(layer(self.depth), w, phi[-1])[0] / self.gamma0
-        f0 = jnp.where(t == 0, self.centered * f, state.vectors["f0"][0])
-        f, state = f - f0, state.keep("f0", None, f0[None])
-        state, z, g = self._backward(state, h)
-        delta = self.y - f[:train]
-        observed = self._observe(state, f, delta, phi, g)
-        rate = self.learning_rate * self.gamma0 / train
-        step = jnp.zeros(f.shape).at[:train].set(rate * delta)
-        for i in range(1, self.depth):
-            state = state.update(weight(i), step)
-        state = state.keep("h1", layer(1), h[0] + self.input_kernel @ (step[:, None] * g[0]))
-        state = state.keep("w", layer(self.depth), w + step[None] @ phi[-1])
-        fields = {"h": h, "z": z, "phi": phi, "g": g}
-        return state, observed, {name: jnp.stack(x) for name, x in fields.items()}
+        """Forward, error signal, backward, observe, then update all weights."""
+        inputs, y, weights = self._samples(t)
+        state, h, phi = self.layers.forward(state, inputs)
+        f = self.layers.readout(state, phi) / self.gamma0
+        # At infinite width f(0) = 0; subtracting the sampled value of followed inputs lowers noise.
+        followed = f[-self.inputs.shape[0] :]
+        f0 = jnp.where(t == 0, followed, state.vectors["f0"]) * float(self.centered)
+        state = state.keep("f0", None, f0)
+        f = jnp.concatenate([f[: -self.inputs.shape[0]], followed - f0])
+        state, tape = self.layers.backward(state, h, phi)
+        observed, fields = self._observe(state, f, y, tape)
+        delta = loss_named(self.loss).signal(f[: y.shape[0]], y)
+        signal = jnp.zeros_like(f).at[: y.shape[0]].set(self.gamma0 * weights[:, None] * delta)
+        heavy = self.layers.heavy
+        rule = Rule(self.rates[t], self.rates[t] * self.decay, self.momentum, heavy)
+        return self.layers.update(state, inputs, tape, signal, rule), observed, fields
 
-    def _observe(
-        self, state: State, f: Array, delta: Array, phi: list[Array], g: list[Array]
-    ) -> Observed:
-        names = [layer(i) for i in range(1, self.depth + 1)]
-        Phi = jnp.stack([state.inner(n, x, x) for n, x in zip(names, phi, strict=True)])
-        G = jnp.stack([state.inner(n, x, x) for n, x in zip(names, g, strict=True)])
-        below = jnp.concatenate([self.input_kernel[None], Phi])
-        above = jnp.concatenate([G, jnp.ones_like(G[:1])])
-        ntk = jnp.sum(below * above, axis=0)
-        return {"f": f, "loss": jnp.mean(delta**2) / 2, "Phi": Phi, "G": G, "ntk": ntk}
+    def _samples(self, t: Int[Array, ""]) -> tuple[Array, Array, Array]:
+        """Inputs of the step, labels of the trained ones among them, and the weights of these."""
+        train = self.y.shape[0]
+        if self.indices is None:
+            return self.inputs, self.y, jnp.full(train, 1 / train)
+        chosen, size = self.indices[t], self.indices.shape[1]
+        if self.fresh is None:
+            return self.inputs, self.y, jnp.zeros(train).at[chosen].add(1 / size)
+        inputs = jnp.concatenate([self.fresh[chosen], self.inputs])
+        return inputs, self.y[chosen], jnp.full(size, 1 / size)
+
+    def _observe(self, state: State, f: Array, y: Array, tape: Tape) -> tuple[Observed, Fields]:
+        """What is known of the followed samples, and the loss of the trained ones."""
+        first = f.shape[0] - self.inputs.shape[0]
+        shown = slice(first, None) if first else slice(None)
+        Phi, G = self.layers.kernels(state, tape, shown)
+        kernel = self.inputs @ self.inputs.T
+        ntk = tangent_kernel(self.layers.network, kernel, Phi, G)
+        loss = jnp.mean(loss_named(self.loss).value(f[: y.shape[0]], y))
+        observed = {"f": f[first:], "loss": loss, "Phi": Phi, "G": G, "ntk": ntk}
+        rows = slice(first * self.layers.outputs, None)
+        fields = {
+            "h": jnp.stack(tape.h)[:, shown],
+            "phi": jnp.stack(tape.phi)[:, shown],
+            "z": jnp.stack(tape.z)[:, rows],
+            "g": jnp.stack(tape.g)[:, rows],
+        }
+        return observed, fields
