@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
 
@@ -38,11 +38,11 @@ class Loss:
     accepts: Callable[[Float[np.ndarray, "sample output"]], bool]
 
 
-def _logistic(f: Array, y: Array) -> Array:
+def _logistic(f: Outputs, y: Targets) -> PerSample:
     return jnp.sum(jax.nn.softplus(-y * f), axis=-1)
 
 
-def _softmax(f: Array, y: Array) -> Array:
+def _softmax(f: Outputs, y: Targets) -> PerSample:
     return jax.nn.logsumexp(f, axis=-1) - jnp.sum(y * f, axis=-1)
 
 

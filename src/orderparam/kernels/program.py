@@ -105,11 +105,15 @@ class KernelProgram(Program):
         f = jnp.concatenate([f[: -self.inputs.shape[0]], followed - f0])
         state, tape = self.layers.backward(state, h, phi)
         observed, fields = self._observe(state, f, y, tape)
-        delta = loss_named(self.loss).signal(f[: y.shape[0]], y)
+        state, delta = self.error_signal(state, f[: y.shape[0]], y)
         signal = jnp.zeros_like(f).at[: y.shape[0]].set(self.gamma0 * weights[:, None] * delta)
         heavy = self.layers.heavy
         rule = Rule(self.rates[t], self.rates[t] * self.decay, self.momentum, heavy)
         return self.layers.update(state, inputs, tape, signal, rule), observed, fields
+
+    def error_signal(self, state: State, f: Array, y: Array) -> tuple[State, Array]:
+        """Delta = -dl/df of the samples that are trained on."""
+        return state, loss_named(self.loss).signal(f, y)
 
     def _samples(self, t: Int[Array, ""]) -> tuple[Array, Array, Array]:
         """Inputs of the step, labels of the trained ones among them, and the weights of these."""
