@@ -54,7 +54,9 @@ def test_fingerprint_changes_with_each_number_but_not_with_the_name():
         (([[1e101]], [1.0]), "rescale"),
         (([[1.0]], [np.inf]), "`y`"),
         (([[1.0], [2.0]], [1.0]), r"\(2,\), but has the shape \(1,\)"),
-        (([[1.0]], [[1.0]]), r"`y` must be a vector"),
+        (([[1.0]], [[[1.0]]]), r"`y` must be a matrix"),
+        (([[1.0], [2.0]], [[1.0, 0.0]]), "one row per sample, 2, but has 1"),
+        (([[1.0]], [[1.0, 0.0]], [[2.0]], [1.0]), "give both the same outputs"),
         (([1.0, 2.0], [1.0, 2.0]), r"`x` must be a matrix"),
         ((np.zeros((0, 3)), []), "at least one sample"),
         ((np.zeros((3, 0)), [1, 1, 1]), "at least one column"),
@@ -125,3 +127,11 @@ def test_checks_name_the_argument():
 def test_shapes_and_types_are_checked_while_tests_run():
     with pytest.raises(TypeCheckError, match="dimension"):
         normalise(np.zeros((2, 3)), np.zeros((1, 4)), "none")
+
+
+def test_labels_of_several_outputs():
+    data = Data(np.eye(3), np.eye(3)[:, :2], [[1.0, 0, 0]], [[0.0, 1.0]])
+    assert (data.outputs, data.y_test.shape) == (2, (1, 2))
+    np.testing.assert_array_equal(data.targets(), np.eye(3)[:, :2])
+    column = Data([[1.0], [2.0]], [[1.0], [-1.0]])
+    assert (column.outputs, column.y.shape, column.targets().shape) == (1, (2,), (2, 1))

@@ -75,10 +75,16 @@ def test_train_and_test_are_disjoint_up_to_the_last_image():
         ({"count": True}, "`count`"),
         ({"test_count": -1}, "at least 0"),
         ({"seed": -1}, "`seed`"),
-        ({"classes": (0, 0)}, "two different"),
+        ({"classes": (0, 0)}, "two or more different"),
         ({"normalisation": "unit-kernel"}, "Did you mean 'unit_kernel'"),
     ],
 )
 def test_wrong_arguments_meet_a_sentence(changes, message):
     with pytest.raises(InvalidProblem, match=message):
         digits(**changes)
+
+
+def test_more_than_two_classes_have_a_column_each():
+    data = digits(classes=(3, 5, 8), count=2, test_count=1)
+    np.testing.assert_array_equal(data.y, np.repeat(np.eye(3), 2, axis=0))
+    np.testing.assert_array_equal(data.y_test, np.eye(3))

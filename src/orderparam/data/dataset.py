@@ -143,4 +143,4 @@ def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample 
             f"Argument `{name}` must have one row per sample, {count}, but has {len(rows)}; give "
             "as many labels as inputs."
         )
-    return rows
+    return rows if rows.shape[1] > 1 else rows[:, 0]

@@ -1,20 +1,28 @@
 """Kernel evolution in wide networks: training of fully connected networks at infinite width."""
 
 from orderparam.kernels.activations import Activation, activation, scaled_tanh
+from orderparam.kernels.alternating import Alternating
 from orderparam.kernels.batches import Batches, cosine
 from orderparam.kernels.causal import Causal
 from orderparam.kernels.exact_linear import ExactLinear
+from orderparam.kernels.independence import GradientIndependence
+from orderparam.kernels.linear_kernels import LinearKernels
 from orderparam.kernels.network import MLP, ResNet
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.static import StaticNTK
 
 __all__ = [
     "MLP",
     "Activation",
+    "Alternating",
     "Batches",
     "Causal",
     "ExactLinear",
+    "GradientIndependence",
     "KernelEvolution",
+    "LinearKernels",
     "ResNet",
+    "StaticNTK",
     "activation",
     "cosine",
     "scaled_tanh",
