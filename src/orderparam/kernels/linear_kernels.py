@@ -21,10 +21,9 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.engine import Run
 from orderparam.errors import CapacityExceeded, InvalidProblem
 from orderparam.kernels._supported import refuse, require_equal_times, require_plain
-from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.tangent import tangent_kernel
 from orderparam.results import Solution, Verdict
@@ -93,7 +92,7 @@ class LinearKernels(Method):
                 changes.append(iteration.round(steps))
             change, rounds = max(change, changes[-1]), rounds + len(changes) - 1
         converged = change <= self.tolerance
-        run: Any = Run(iteration.observed(save), {}, None, 0.0, time.perf_counter() - start)  # type: ignore[arg-type]
+        run = Trajectory(iteration.observed(save), time.perf_counter() - start)
         return pack_theory(
             problem,
             save,
