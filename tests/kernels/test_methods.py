@@ -1,5 +1,7 @@
 """Methods beside the causal one: each against a route of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,42 @@ def test_alternating_sampling_refuses_what_it_cannot_do():
     for wrong in ({"samples": 100}, {"samples": 0}, {"damping": 1.0}, {"rounds": 0}):
         with pytest.raises(InvalidProblem, match=next(iter(wrong))):
             op.kernels.Alternating(**wrong)
+
+
+def second_order(problem, small=0.02):
+    """q_2 of a linear network from the exact method, by a fourth-order difference."""
+    strengths = (small, 2 * small)
+    near, far = (op.solve(replace(problem, gamma0=g), progress=False) for g in strengths)
+    lazy = op.solve(problem, op.kernels.StaticNTK(), progress=False)
+    return {
+        n: (16 * (near[n] - lazy[n]) - (far[n] - lazy[n])).values / (12 * small**2)
+        for n in ("f", "Phi", "G", "ntk")
+    }
+
+
+def test_perturbation_of_a_linear_network_is_exact():
+    problem = replace(linear(2, 1.1, steps=12), gamma0=0.8)
+    method = op.kernels.Perturbation(2048, 4, 1e-6)
+    theory = op.solve(problem, method, progress=False)
+    lazy = op.solve(problem, op.kernels.StaticNTK(), progress=False)
+    for name, second in second_order(problem).items():
+        correction = (theory[name] - lazy[name]).values / 0.8**2
+        error = np.sqrt(np.mean(theory[f"{name}_se"].values ** 2)) / 0.8**2
+        size = np.sqrt(np.mean(second**2))
+        # What the extrapolation leaves is of relative order strength^4.
+        assert np.sqrt(np.mean((correction - second) ** 2)) < 4 * error + 0.02 * size
+        assert 4 * error + 0.02 * size < 0.2 * size
+
+
+def test_perturbation_misses_the_fourth_order():
+    method, deviations = op.kernels.Perturbation(2048, 2, 1e-6), []
+    for gamma0 in (0.5, 1.0):
+        problem = replace(SMALL, gamma0=gamma0)
+        expanded = op.solve(problem, method, progress=False, throw=False)
+        full = op.solve(problem, op.kernels.Causal(2048, 2, 1e-6), progress=False)
+        deviations.append(np.abs((expanded["f"] - full["f"]).values).max())
+    assert 2.5 < np.log2(deviations[1] / deviations[0]) < 5
+    with pytest.raises(UnsupportedCombination, match="kinks"):
+        op.solve(lazy(MLP(1, "relu")), method, progress=False)
+    with pytest.raises(InvalidProblem, match="strength"):
+        op.kernels.Perturbation(strength=0.0)

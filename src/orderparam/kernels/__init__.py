@@ -8,6 +8,7 @@ from orderparam.kernels.exact_linear import ExactLinear
 from orderparam.kernels.independence import GradientIndependence
 from orderparam.kernels.linear_kernels import LinearKernels
 from orderparam.kernels.network import MLP, ResNet
+from orderparam.kernels.perturbation import Perturbation
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.static import StaticNTK
 
@@ -21,6 +22,7 @@ __all__ = [
     "GradientIndependence",
     "KernelEvolution",
     "LinearKernels",
+    "Perturbation",
     "ResNet",
     "StaticNTK",
     "activation",

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -138,10 +138,10 @@ class Causal(Method):
         total = (self.replicates + 1) * problem.steps
         with progress_bar(total, "causal", progress) as advance:
             runs = [
-                self._replicate(problem, save, (seed, r), self.tolerance, advance)
+                self.replicate(problem, save, (seed, r), self.tolerance, advance)
                 for r in range(self.replicates)
             ]
-            coarser = self._replicate(
+            coarser = self.replicate(
                 problem,
                 SavePlan(save.grid(problem.steps).tolist()),
                 (seed, 0),
@@ -161,14 +161,15 @@ class Causal(Method):
             diagnostics=diagnostics,
         )
 
-    def _replicate(
+    def replicate(
         self,
         problem: KernelEvolution,
         save: SavePlan,
         seed: tuple[int, int],
         tolerance: float,
-        advance: Any,
+        advance: Callable[[int], None],
     ) -> Run:
+        """One run with the scrambling named by `seed`; `advance` hears of steps made."""
         plan = layout(problem, self.response)
         capacity = self.first_capacity(problem)
         state = sampled_state(plan, self.samples, capacity, tolerance, seed)

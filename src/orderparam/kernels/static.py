@@ -57,16 +57,7 @@ class StaticNTK(Method):
             {"weight decay": problem.weight_decay > 0},
             "every network, loss and order of batches, with momentum but without weight decay",
         )
-        start, grid = time.perf_counter(), save.grid(problem.steps)
-        Phi, G, tangent = initial_kernels(problem.network, problem.data.gram())
-        observed = _frozen(problem, Phi, G, tangent, len(grid))
-        f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
-        if not np.isfinite(f).all():
-            step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
-            raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
-        first = problem.data.count if problem.one_pass else 0
-        observed |= {"f": f[:, first:], "loss": loss}
-        run = Trajectory(observed, time.perf_counter() - start)
+        run = static_trajectory(problem, save)
         return pack_theory(
             problem,
             save,
@@ -77,6 +68,20 @@ class StaticNTK(Method):
             message="Kernels frozen at initialisation: the limit gamma0 -> 0.",
             diagnostics={"notes": []},
         )
+
+
+def static_trajectory(problem: KernelEvolution, save: SavePlan) -> Trajectory:
+    """Frozen kernels and the predictions that follow them, for a problem that allows it."""
+    start, grid = time.perf_counter(), save.grid(problem.steps)
+    Phi, G, tangent = initial_kernels(problem.network, problem.data.gram())
+    observed = _frozen(problem, Phi, G, tangent, len(grid))
+    f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
+    if not np.isfinite(f).all():
+        step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
+        raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
+    first = problem.data.count if problem.one_pass else 0
+    observed |= {"f": f[:, first:], "loss": loss}
+    return Trajectory(observed, time.perf_counter() - start)
 
 
 def _frozen(
