@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
 from orderparam.kernels._alternating import CHUNK, Order, Round, advance
 from orderparam.kernels._supported import refuse, require_equal_times, require_plain
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import initial_kernels
 from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -25,7 +26,7 @@ LARGEST = 600
 """Events (samples times steps) up to which two-time kernels are formed."""
 
 
-class Alternating(Method):
+class Alternating(KernelMethod):
     """The self-consistent equations solved as in their paper, by alternating sampling.
 
     All two-time kernels and responses are guessed (frozen at initialisation), Gaussian fields are
@@ -102,7 +103,7 @@ class Alternating(Method):
         work = self.samples * events**2 * (4.0 * L + 12.0 * (L - 1) * events)
         return Estimate(2**28 + 8 * arrays, 20 * self.replicates * work / 4e9)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Iterate every replicate to convergence."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import (
     Run,
     crowding_notes,
@@ -22,6 +22,7 @@ from orderparam.engine import (
     shard,
 )
 from orderparam.errors import Diverged, InvalidProblem
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import initial_kernels, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -33,7 +34,7 @@ BLOWN_UP = 1e3
 """Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
 
 
-class Causal(Method):
+class Causal(KernelMethod):
     """Causal sampling: the infinite-width limit in one pass through time, with error bars.
 
     Each layer is a space of `samples` points; initial weights are Gaussian matrices conditioned on
@@ -129,7 +130,7 @@ class Causal(Method):
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
@@ -253,7 +254,7 @@ def _stability_note(problem: KernelEvolution) -> list[str]:
         f"The learning rate {problem.learning_rate:g} is above the stability limit {limit:.3g} of "
         "the initial kernel; training may diverge."
     )
-    warnings.warn(sentence, stacklevel=4)
+    warnings.warn(sentence, stacklevel=7)  # at the caller of `orderparam.solve`
     return [sentence]
 
 

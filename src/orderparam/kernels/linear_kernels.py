@@ -20,9 +20,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import CapacityExceeded, InvalidProblem
 from orderparam.kernels._supported import refuse, require_equal_times, require_plain
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.tangent import tangent_kernel
@@ -34,7 +35,7 @@ LARGEST = 4000
 """Events (samples times steps) up to which the dense matrices are formed."""
 
 
-class LinearKernels(Method):
+class LinearKernels(KernelMethod):
     """Closed matrix equations for the kernels of deep linear networks, iterated to their solution.
 
     Everything is causal, so the equations are solved for a window of steps that grows by one: what
@@ -69,7 +70,7 @@ class LinearKernels(Method):
         work = 10.0 * problem.network.depth * size**3 * problem.steps
         return Estimate(2**26 + 80 * problem.network.depth * size**2, work / 2e10)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Iterate until no kernel changes."""

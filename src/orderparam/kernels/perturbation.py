@@ -9,10 +9,11 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import InvalidProblem
 from orderparam.kernels._supported import refuse, require_equal_times
 from orderparam.kernels.causal import Causal
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.static import static_trajectory
@@ -25,7 +26,7 @@ LARGEST_ERROR = 0.1
 Observed = Mapping[str, Float[np.ndarray, "time ..."]]
 
 
-class Perturbation(Method):
+class Perturbation(KernelMethod):
     """Perturbation theory around lazy training: q(gamma0) = q(0) + gamma0^2 q_2 for f and kernels.
 
     q(0) is the static kernel, by quadrature. q_2 comes from Richardson extrapolation of the causal
@@ -78,7 +79,7 @@ class Perturbation(Method):
         cost = self._causal().estimate(problem, save)
         return Estimate(cost.memory, 2 * cost.seconds)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Solve at two small strengths, extrapolate, and add the correction to the lazy limit."""

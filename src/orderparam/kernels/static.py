@@ -10,9 +10,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels._supported import refuse, require_equal_times
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import NODES, initial_kernels
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.pack import Trajectory, pack_theory
@@ -20,7 +21,7 @@ from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Solution, Verdict
 
 
-class StaticNTK(Method):
+class StaticNTK(KernelMethod):
     """Lazy training: the theory at gamma0 -> 0, where no feature moves.
 
     f_mu(t+1) = f_mu(t) + (eta/P) sum_nu K_{mu nu}(0) Delta_nu(t)
@@ -47,7 +48,7 @@ class StaticNTK(Method):
         work = samples**2 * (2.0 * problem.steps + 20.0 * depth * NODES**2)
         return Estimate(2**26 + 16 * kept, work / 1e9)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Compute the kernels once and follow the predictions."""
