@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from orderparam.contract import Method, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Solution, Verdict
+from orderparam.results.plain import plain
 
 TOLERANCE = 1e-3
 """Change of predictions between two refinements, relative to the largest, that is accepted."""
 
-MOST_SUBSTEPS = 64
-"""Finest division of a step."""
+SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
+"""Divisions of a step, tried in order."""
 
 Train = Callable[[KernelEvolution, SavePlan], Solution]
 
@@ -60,30 +60,24 @@ def with_small_steps(problem: KernelEvolution, save: SavePlan, train: Train) -> 
     """
     if not problem.gradient_flow:
         return train(problem, save)
-    substeps, coarse = _first(problem, save, train)
-    substeps, fine = 2 * substeps, train(*_divided(problem, save, 2 * substeps))
-    answer = _extrapolated(coarse, fine)
-    while True:
-        substeps, coarse, before = 2 * substeps, fine, answer
-        fine = train(*_divided(problem, save, substeps))
-        answer = _extrapolated(coarse, fine)
-        moved = _moved(before, answer)
-        # The extrapolation adds the noise of several solutions, as far as it is not common.
-        allowed = max(TOLERANCE, 3 * _noise(fine))
-        if moved <= allowed or substeps >= MOST_SUBSTEPS:
-            return _labelled(problem, save, fine, answer, substeps, moved, moved <= allowed)
-
-
-def _first(problem: KernelEvolution, save: SavePlan, train: Train) -> tuple[int, Solution]:
-    """The coarsest division that is stable, and its solution."""
-    substeps = 1
-    while True:
+    coarse, before = None, None
+    for substeps in SUBSTEPS:
         try:
-            return substeps, train(*_divided(problem, save, substeps))
+            fine = train(*_divided(problem, save, substeps))
         except Diverged:
-            if substeps >= MOST_SUBSTEPS // 2:
+            # Coarser steps were unstable too, even where they stayed finite.
+            coarse, before = None, None
+            if substeps == SUBSTEPS[-1]:
                 raise
-        substeps *= 2
+            continue
+        answer = fine if coarse is None else _extrapolated(coarse, fine)
+        moved = np.inf if before is None else _moved(before, answer)
+        # The extrapolation adds the noise of several solutions, as far as it is not common.
+        converged = moved <= max(TOLERANCE, 3 * _noise(fine))
+        if converged or substeps == SUBSTEPS[-1]:
+            return _labelled(problem, save, answer, substeps, moved, converged)
+        coarse, before = fine, answer if coarse is not None else None
+    raise AssertionError("SUBSTEPS is empty.")
 
 
 def _divided(
@@ -104,19 +98,19 @@ def _divided(
     return finer, SavePlan(grid, save.two_time, fields)
 
 
-def _extrapolated(coarse: Solution, fine: Solution) -> dict[str, Float[np.ndarray, "..."]]:
+def _extrapolated(coarse: Solution, fine: Solution) -> Solution:
     """2 q_{2m} - q_m for what changes smoothly with the step; samples are those of the finer."""
-    return {
-        name: 2 * fine[name].values - coarse[name].values
-        for name in fine.variables
-        if fine[name].dtype.kind == "f" and "neuron" not in fine[name].dims
-    }
+    dataset = fine.dataset.copy(deep=True)
+    for name in fine.variables:
+        if fine[name].dtype.kind == "f" and "neuron" not in fine[name].dims:
+            dataset[name] = dataset[name].copy(data=2 * fine[name].values - coarse[name].values)
+    return Solution(dataset)
 
 
-def _moved(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> float:
+def _moved(before: Solution, now: Solution) -> float:
     """Largest change of the predictions, relative to the largest of them."""
-    change = np.nanmax(np.abs(now["f"] - before["f"]))
-    return float(change / max(np.nanmax(np.abs(now["f"])), 1e-300))
+    change = np.nanmax(np.abs(now["f"].values - before["f"].values))
+    return float(change / max(np.nanmax(np.abs(now["f"].values)), 1e-300))
 
 
 def _noise(solution: Solution) -> float:
@@ -130,31 +124,28 @@ def _noise(solution: Solution) -> float:
 def _labelled(
     problem: KernelEvolution,
     save: SavePlan,
-    fine: Solution,
-    answer: dict[str, Float[np.ndarray, "..."]],
+    answer: Solution,
     substeps: int,
     moved: float,
     converged: bool,
 ) -> Solution:
-    """The finest solution with extrapolated values, on the steps of the problem."""
-    dataset = fine.dataset.copy(deep=True)
-    for name, values in answer.items():
-        dataset[name] = dataset[name].copy(data=values)
+    """The answer on the steps of the problem, with what the refinement leaves."""
+    dataset = answer.dataset
     grid, fields = save.grid(problem.steps), np.asarray(sorted(set(save.fields_at)), dtype=int)
     for name, steps in (("time", grid), ("time_", grid), ("field_time", fields)):
         if name in dataset.coords:
             attributes = dataset[name].attrs
             dataset = dataset.assign_coords({name: xr.Variable((name,), steps, attributes)})
-    diagnostics = fine.diagnostics | {"substeps": substeps, "step_error": moved}
+    diagnostics = answer.diagnostics | {"substeps": substeps, "step_error": moved}
     said = (
         f"Steps divided by {substeps} and extrapolated; the last refinement moved the predictions "
-        f"by {moved:.1e} of the largest. {fine.message}"
+        f"by {moved:.1e} of the largest. {answer.message}"
     )
     attributes: dict[str, Any] = {
-        "problem": json.dumps(problem.config(), ensure_ascii=False),
-        "diagnostics": json.dumps(diagnostics, ensure_ascii=False),
+        "problem": json.dumps(plain(problem.config(), "problem"), ensure_ascii=False),
+        "diagnostics": json.dumps(plain(diagnostics, "diagnostics"), ensure_ascii=False),
         "message": said,
     }
-    if fine.verdict.ok and not converged:
+    if answer.verdict.ok and not converged:
         attributes["verdict"] = Verdict.NOT_CONVERGED.value
     return Solution(dataset.assign_attrs(attributes))
