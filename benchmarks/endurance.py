@@ -62,8 +62,8 @@ def table(measured: dict[str, Any]) -> list[str]:
     for name, row in measured.items():
         seconds, memory = LIMITS[name]
         lines.append(
-            f"{name:8}  {row['seconds']:7.0f}  {row['cpu_seconds']:7.0f}  {seconds:7.0f}  {row['peak_bytes'] / 2**30:8.2f}  "
-            f"{memory / 2**30:7.0f}  {row['verdict']}, {row['ranks']}, "
-            f"{row['loss_standard_error']:.1e} and {row['truncation_bias']:.1e}"
+            f"{name:8}  {row['seconds']:7.0f}  {row['cpu_seconds']:7.0f}  {seconds:7.0f}  "
+            f"{row['peak_bytes'] / 2**30:8.2f}  {memory / 2**30:7.0f}  {row['verdict']}, "
+            f"{row['ranks']}, {row['loss_standard_error']:.1e} and {row['truncation_bias']:.1e}"
         )
     return lines
