@@ -25,6 +25,22 @@ NEGLIGIBLE = 1e-12
 """Squared norm below which a unit vector counts as already contained in the basis."""
 
 
+@jax.custom_batching.custom_vmap
+def largest(count: Int[Array, ""]) -> Int[Array, ""]:
+    """A count; mapped over a batch the largest of it, which all of them then share.
+
+    A loop of a common length reads the same slices in every member, where loops of different
+    lengths would gather single elements.
+    """
+    return count
+
+
+@largest.def_vmap
+def _(size: int, batched: list[bool], count: Int[Array, " batch"]) -> tuple[Array, bool]:
+    del size, batched
+    return jnp.max(count), False
+
+
 class Space(eqx.Module):
     """A space of vectors. A block of k vectors is an array (k, points)."""
 
@@ -178,7 +194,7 @@ class SampledSpace(KnownSpace):
 
     def _blocks(self) -> Int[Array, ""]:
         # The trip count follows the rank, so unused capacity costs memory but no time.
-        return (self.size + BLOCK - 1) // BLOCK
+        return largest((self.size + BLOCK - 1) // BLOCK)
 
     def residual(
         self,

@@ -11,6 +11,7 @@ from orderparam.kernels.network import MLP, ResNet
 from orderparam.kernels.perturbation import Perturbation
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.static import StaticNTK
+from orderparam.kernels.sweep import sweep
 
 __all__ = [
     "MLP",
@@ -28,4 +29,5 @@ __all__ = [
     "activation",
     "cosine",
     "scaled_tanh",
+    "sweep",
 ]

@@ -149,7 +149,7 @@ class Causal(KernelMethod):
                 10 * self.tolerance,
                 advance,
             )
-        diagnostics = self._diagnostics(runs, coarser, notes)
+        diagnostics = self.diagnose(runs, coarser, notes)
         diagnostics["total_seconds"] = time.perf_counter() - start
         return pack_theory(
             problem,
@@ -157,7 +157,7 @@ class Causal(KernelMethod):
             runs,
             method=self.config(),
             seed=seed,
-            verdict=_verdict(diagnostics),
+            verdict=judge(diagnostics),
             message=" ".join(diagnostics["notes"]) or "Every replicate ran to the last step.",
             diagnostics=diagnostics,
         )
@@ -201,7 +201,8 @@ class Causal(KernelMethod):
             after_block=after_block,
         )
 
-    def _diagnostics(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
+    def diagnose(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
+        """Ranks, truncation and sampling errors of replicates and of a coarser run."""
         first, last = runs[0], runs[-1].state
         scale = max(float(first.observed["loss"][0]), 1e-300)
         # The bias falls at least threefold (five times where measured) for a tenfold tolerance, so
@@ -238,7 +239,8 @@ LARGEST_ERROR = 0.1
 """Standard error or truncation bias, relative to the first loss, that a result may carry."""
 
 
-def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
+def judge(diagnostics: Mapping[str, Any]) -> Verdict:
+    """Converged unless the errors are above what a result may carry."""
     worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
     return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
 
