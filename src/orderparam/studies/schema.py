@@ -36,17 +36,21 @@ class TheorySection(_Section):
 
 
 class ExperimentSection(_Section):
-    """`[experiment]`: the finite systems; one of the sizes, as the family names it."""
+    """`[experiment]`: the finite systems; one of the sizes, as the family names it.
+
+    `options` holds further arguments of the family's experiment.
+    """
 
     width: list[int] | None = Field(default=None, min_length=1)
     dimension: list[int] | None = Field(default=None, min_length=1)
     size: list[int] | None = Field(default=None, min_length=1)
     seeds: int | list[int] = 4
     precision: Literal["float32", "float64"] = "float32"
+    options: dict[str, Any] = {}
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `simulate`: sizes that were given, seeds and precision."""
-        return self.model_dump(exclude_none=True)
+        """The arguments of `simulate`: sizes that were given, seeds, precision and options."""
+        return self.model_dump(exclude_none=True, exclude={"options"}) | self.options
 
     def sizes(self) -> str:
         """The sizes in words."""
@@ -60,6 +64,8 @@ class SaveSection(_Section):
     steps: int | list[int | Literal["first", "last"]] | None = None
     two_time: bool = False
     fields_at: list[int | Literal["first", "last"]] = []
+    times: list[float] | None = None
+    spacing: Literal["linear", "log"] = "linear"
 
 
 class Study(_Section):
