@@ -54,7 +54,7 @@ def step(
     side = run.M @ run.inverse.T
     nu = run.root @ z[:q]
     h = side @ z[:q] + cholesky(run.Q - side @ side.T) @ z[q:]
-    label = outputs(nu, training.teacher_second_layer, training.kappa[1], training.activation)
+    label = outputs(nu, training.teacher_second_layer, training.kappa[1], training)
     label = label + training.noise * xi
     mean = training.offset
     if training.population:

@@ -32,7 +32,7 @@ def step(run: Run, at: Array, training: Training, inputs: Inputs) -> Run:
     x = inputs.draw(key_x, training.batch_size, N, dtype)
     root = jnp.sqrt(jnp.asarray(N, dtype))
     nu = x @ run.teacher.T / root
-    label = outputs(nu, training.teacher_second_layer, training.kappa[1], training.activation)
+    label = outputs(nu, training.teacher_second_layer, training.kappa[1], training)
     label = label + training.noise * jax.random.normal(key_y, label.shape, dtype)
     mean = training.offset
     if training.population:

@@ -91,6 +91,28 @@ class Isotropic:
         strength = self.eta * self.noise * self.label_noise
         return strength * self.a * self.b * self.theta * self.q / (1 - ratio)
 
+    def tail_coefficient(self) -> float:
+        """C of the loss C/t^2 of an overparameterised student without label noise; NaN for others.
+
+        The idle p - p* units forget their norm algebraically. Source: online.md section 3.5.
+        """
+        if self.p <= self.q or self.eta >= self.critical_learning_rate:
+            return math.nan
+        ratio = self.eta / self.critical_learning_rate
+        slowed = 1 + self.q / (self.q + 2) * ratio / (1 - ratio)
+        flow = (self.p - self.q) * (self.q + 2) / (64 * self.eta**2 * self.a**2 * (self.p + 2))
+        return flow * slowed
+
+    def plateau_noise(self) -> float:
+        """r: SGD noise on the plateau adds to M(0) an independent matrix of r times its variance.
+
+        Source: online.md section 4.4, for a start with the plateau's norms.
+        """
+        x, a, b, p, q = self.plateau_norm(), self.a, self.b, self.p, self.q
+        spread = a**2 * x**2 * (p + 2) * (p + 4) - 2 * a * b * x * self.theta * (p + 2) * (q + 2)
+        spread += (b * self.theta) ** 2 * (q + 2) * (q + 4) + self.label_noise
+        return 2 * self.eta**2 * a**2 * self.noise * spread / self.escape_rate()
+
     def final_loss(self) -> float:
         """Loss that the run tends to, at leading order."""
         floor = self.noise_floor() if self.label_noise else 0.0

@@ -28,6 +28,7 @@ class Training(eqx.Module):
         momentum: beta.
         noise: Standard deviation of the labels' noise.
         offset: Constant subtracted from the error.
+        shift: c of the activation lambda^2 - c.
         kappa: Output normalisations of student and teacher.
         teacher_second_layer: a*.
         largest: Mean squared norm of a student at which a run counts as blown up.
@@ -45,6 +46,7 @@ class Training(eqx.Module):
     momentum: Float[Array, ""]
     noise: Float[Array, ""]
     offset: Float[Array, ""]
+    shift: Float[Array, ""]
     kappa: Float[Array, " 2"]
     teacher_second_layer: Float[Array, " teacher"]
     largest: Float[Array, ""]
@@ -62,7 +64,6 @@ def training_of(problem: Any, precision: str) -> Training:
     def number(value: Any) -> Float[Array, "..."]:
         return jnp.asarray(value, precision)
 
-    shift = problem.shift * (problem.A.sum() - problem.B.sum())
     norms = np.trace(problem.start.flat().Q, axis1=-1, axis2=-2)
     return Training(
         learning_rate=number(problem.learning_rate),
@@ -70,7 +71,8 @@ def training_of(problem: Any, precision: str) -> Training:
         weight_decay=number(problem.weight_decay),
         momentum=number(problem.momentum),
         noise=number(np.sqrt(problem.label_noise)),
-        offset=number(problem.offset if problem.second_layer_rate else problem.offset + shift),
+        offset=number(problem.offset),
+        shift=number(problem.shift),
         kappa=number(problem.kappa),
         teacher_second_layer=number(problem.teacher_second_layer),
         largest=number(1e3 * max(1.0, norms.max())),
@@ -84,10 +86,10 @@ def training_of(problem: Any, precision: str) -> Training:
 
 
 def outputs(
-    h: Float[Array, "*batch unit"], layer: Float[Array, " unit"], scale: Any, activation: str
+    h: Float[Array, "*batch unit"], layer: Float[Array, " unit"], scale: Any, training: Training
 ) -> Float[Array, "*batch"]:
     """(1/kappa) sum_k a_k s(h_k)."""
-    return LAYERS[activation](h) @ layer / scale
+    return (LAYERS[training.activation](h) - training.shift) @ layer / scale
 
 
 def sample_loss(
@@ -98,7 +100,7 @@ def sample_loss(
     training: Training,
 ) -> Float[Array, ""]:
     """Mean of e^2/2; `mean` is what the error is measured from."""
-    output = outputs(h, a, training.kappa[0], training.activation)
+    output = outputs(h, a, training.kappa[0], training)
     return jnp.mean((output - label - mean) ** 2) / 2
 
 
