@@ -13,7 +13,7 @@ START = op.online.Overlaps(Q=Q0, M=M0)
 UNIT = op.online.Overlaps(Q=np.eye(3), M=M0)
 VARIANTS = {
     "noisy": {"label_noise": 0.1},
-    "signs": {"second_layer": [1.0, -0.5, 1.5], "duration": 5.0},
+    "signs": {"second_layer": [1.0, -0.5, 1.5], "duration": 6.0, "learning_rate": 0.2},
     "decay": {"weight_decay": 0.2},
     "spherical": {"start": UNIT, "spherical": True},
     "second": {"second_layer_rate": 1.0, "centering": "constant"},

@@ -146,7 +146,8 @@ def escape_scaling(pairs: Sequence[Pair]) -> Figure:
             errors = [np.nanstd(t, ddof=1) / math.sqrt(np.isfinite(t).sum()) for t in times]
             panel.errorbar(
                 np.array(sizes) * (0.97 + 0.06 * shift), means, yerr=errors, fmt=marker(index),
-                fillstyle=fill, color=colour(index), markersize=5, label=f"$p = {p}$, $p^* = {teachers}$, {label}",
+                fillstyle=fill, color=colour(index), markersize=5,
+                label=f"$p = {p}$, $p^* = {teachers}$, {label}",
             )  # fmt: skip
         grid = np.geomspace(min(sizes) / 1.5, max(sizes) * 1.5, 30)
         law = [escape_law(rebuilt(group[0].theory), int(n)).mean for n in grid]

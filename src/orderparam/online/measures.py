@@ -18,8 +18,8 @@ def rebuilt(solution: Solution) -> TeacherStudent:
     start = config.pop("start")
     kappa = config.pop("kappa")
     config.pop("kind")
-    first = [solution[name].isel(time=0).values for name in ("Q", "M")]
-    overlaps = Overlaps(*first, solution["T"].values, start["dimension"])
+    Q, M = (solution[name].sel(time=0).values for name in ("Q", "M"))
+    overlaps = Overlaps(Q, M, solution["T"].values, start["dimension"])
     layers = {
         name: np.array(config.pop(name)) / scale
         for name, scale in zip(("second_layer", "teacher_second_layer"), kappa, strict=True)
