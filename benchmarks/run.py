@@ -3,9 +3,9 @@
     python benchmarks/run.py [--only NAME] [--quick] [--output FILE] [--reference]
 
 Parts: `accuracy` (seconds to 1 %), `steps` (exponent of time in the number of steps), `memory`
-(peak against prediction), `networks` (finite networks against theory, at equal error). Every number
-comes from a process of its own on one core. In full under ten minutes on two cores, `--quick` under
-90 seconds; keep the machine free of other work meanwhile.
+(peak against prediction), `networks` (finite networks against theory, at equal error), `online`
+(one-pass SGD). Every number comes from a process of its own on one core. In full under ten minutes
+on two cores, `--quick` under 90 seconds; keep the machine free of other work meanwhile.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 import accuracy
 import cost
 import networks
+import online
 import problems
 
 import orderparam as op
@@ -29,6 +30,7 @@ PARTS = {
     "steps": (cost.measure_steps, cost.table_steps),
     "memory": (cost.measure_memory, cost.table_memory),
     "networks": (networks.measure, networks.table),
+    "online": (online.measure, online.table),
 }
 
 TITLES = {
@@ -36,6 +38,7 @@ TITLES = {
     "steps": "Time against the number of steps at a fixed total time (one core)",
     "memory": "Peak memory against the prediction",
     "networks": "Finite networks against theory at equal error (one core each)",
+    "online": "One-pass SGD: equations, chain and direct training (one core each)",
 }
 
 OUTPUT = Path(__file__).with_name("results.json")

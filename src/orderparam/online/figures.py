@@ -173,9 +173,10 @@ def _integrated(pair: Pair) -> np.ndarray:
 @styled
 def selection_scatter(pairs: Sequence[Pair]) -> Figure:
     """Entries of M reached against those of the predicted solution, equations and SGD."""
-    figure, axes = panels(1, len(pairs), size=(3.3, 3.3), sharey=True)
-    for panel, pair in zip(axes[0], pairs, strict=True):
-        predicted, theory, runs = reached_and_predicted(pair)
+    shown = [(pair, route) for pair in pairs for route in _routes(pair)]
+    figure, axes = panels(1, len(shown), size=(3.3, 3.3), sharey=True)
+    for panel, (pair, route) in zip(axes[0], shown, strict=True):
+        predicted, theory, runs = reached_and_predicted(pair, route)
         if runs is not None:
             panel.plot(
                 predicted.ravel(), runs.ravel(), marker="o", markersize=3, linestyle="none",
@@ -187,7 +188,7 @@ def selection_scatter(pairs: Sequence[Pair]) -> Figure:
         )  # fmt: skip
         ends = [predicted.min(), predicted.max()]
         panel.plot(ends, ends, color=colour(5), linewidth=1, label="reached = predicted")
-        title = pair.label
+        title = pair.label if len(pairs) == len(shown) else _ROUTES[route]
         if runs is not None:
             title += f"\nmean frame overlap of SGD {frame_overlap(predicted, runs).mean():.2f}"
         panel.set(xlabel=r"predicted $M_{km}$", title=title)
@@ -195,6 +196,17 @@ def selection_scatter(pairs: Sequence[Pair]) -> Figure:
     title = "The solution that training selects"
     describe(figure, title, _model(pairs[0]), legend_of=axes[0].tolist(), columns=3)
     return figure
+
+
+_ROUTES = {"polar": "closest solution (polar factor)", "gram_schmidt": "Gram-Schmidt frame"}
+
+
+def _routes(pair: Pair) -> tuple[str, ...]:
+    """The polar factor, and beside it Gram-Schmidt where the teacher is not isotropic."""
+    T = pair.theory["T"].values
+    level = np.trace(T, axis1=-2, axis2=-1)[..., None, None] / T.shape[-1]
+    isotropic_teacher = np.abs(T - level * np.eye(T.shape[-1])).max() < 1e-8
+    return ("polar",) if isotropic_teacher else ("polar", "gram_schmidt")
 
 
 @styled
