@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from orderparam.errors import OrderParamError
@@ -28,14 +29,30 @@ SYMBOLS = {
 _TIME = "time $t$  (samples / N)"
 
 
-def _model(pair: Pair) -> str:
-    """The problem in one line."""
-    problem = pair.theory.problem
-    start = problem["start"]
-    widths = rf"$p = {start['students']}$, $p^* = {start['teachers']}$"
-    noise = rf", $\Delta = {problem['label_noise']:g}$" if problem["label_noise"] else ""
-    rate = rf"$\eta = {problem['learning_rate']:g}$"
-    return f"{problem['activation']} activation, {widths}, {rate}{noise}"
+def _model(pairs: Sequence[Pair]) -> str:
+    """What the problems share, in one line."""
+    problems = [pair.theory.problem for pair in pairs]
+    first, start = problems[0], problems[0]["start"]
+    parts = [f"{first['activation']} activation"]
+    for name, symbol in (("students", "p"), ("teachers", "p^*")):
+        if all(other["start"][name] == start[name] for other in problems):
+            parts.append(f"${symbol} = {start[name]}$")
+    for name, symbol in (("learning_rate", r"\eta"), ("label_noise", r"\Delta")):
+        if first[name] and all(other[name] == first[name] for other in problems):
+            parts.append(f"${symbol} = {first[name]:g}$")
+    return ", ".join(parts)
+
+
+def _grid(number: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Panels in rows of at most four."""
+    columns = min(number, 4)
+    rows = -(-number // columns)
+    figure, axes = panels(rows, columns, size=size, sharey=True)
+    for row in axes:
+        row[0].set_ylabel("density")
+    for unused in axes.ravel()[number:]:
+        unused.remove()
+    return figure, axes.ravel()[:number].tolist()
 
 
 def _seeds(pair: Pair) -> str:
@@ -64,7 +81,7 @@ def loss_curves(pairs: Sequence[Pair]) -> Figure:
             pass  # no closed form for this model, so no line
         panel.set(yscale="log", xlabel=_TIME, title=pair.label)
     axes[0, 0].set_ylabel(r"population loss $\epsilon_g$")
-    describe(figure, "Loss over time", _model(pairs[0]), legend_of=axes[0].tolist(), columns=3)
+    describe(figure, "Loss over time", _model(pairs), legend_of=axes[0].tolist(), columns=3)
     return figure
 
 
@@ -90,7 +107,7 @@ def overlap_curves(pairs: Sequence[Pair]) -> Figure:
                 )  # fmt: skip
         panel.set(xlabel=_TIME, ylabel=f"overlaps ${name}$")
         panel.legend(ncols=2)
-    note = _model(pair)
+    note = _model(pairs)
     if pair.sizes:
         note += f"\nlines: theory; points: mean of {_seeds(pair)} of SGD at N = {pair.sizes[-1]},"
         note += " bars: standard error"
@@ -103,8 +120,8 @@ def escape_histogram(pairs: Sequence[Pair]) -> Figure:
     """Escape times over random starts: SGD, the equations, and the closed law."""
     from orderparam.online.escape import escape_law
 
-    figure, axes = panels(1, len(pairs), size=(3.2, 2.9), sharey=True)
-    for panel, pair in zip(axes[0], pairs, strict=True):
+    figure, axes = _grid(len(pairs), (3.2, 2.7))
+    for panel, pair in zip(axes, pairs, strict=True):
         theory = pair.theory["escape_time"].values
         measured = escape_times(pair)
         both = np.concatenate([theory, measured])
@@ -121,9 +138,8 @@ def escape_histogram(pairs: Sequence[Pair]) -> Figure:
         law = escape_law(rebuilt(pair.theory))
         panel.plot(grid, law.pdf(grid), color=colour(5), label=r"closed law, log-$\chi^2$")
         panel.set(xlabel=r"escape time $t_{esc}$  (samples / N)", title=pair.label)
-    axes[0, 0].set_ylabel("density")
-    note = f"{_model(pairs[0])}; escape: loss 5 % below the plateau"
-    describe(figure, "Escape times over random starts", note, legend_of=axes[0].tolist(), columns=3)
+    note = f"{_model(pairs)}; escape: loss 5 % below the plateau"
+    describe(figure, "Escape times over random starts", note, legend_of=axes, columns=3)
     return figure
 
 
@@ -153,6 +169,9 @@ def escape_scaling(pairs: Sequence[Pair]) -> Figure:
         law = [escape_law(rebuilt(group[0].theory), int(n)).mean for n in grid]
         panel.plot(grid, law, color=colour(index), linewidth=1)
     panel.set(xscale="log", xlabel="input dimension $N$", ylabel=r"mean of $t_{esc}$ (samples / N)")
+    ticks = sorted({pair.theory.problem["start"]["dimension"] for pair in pairs})
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.minorticks_off()
     note = r"lines: closed law with SGD noise, slope $1/2\Lambda$ in $\ln N$"
     note += "; bars: standard error over starts"
     describe(figure, "Escape takes a time of order log N", note, legend_of=[panel], columns=2)
@@ -194,7 +213,7 @@ def selection_scatter(pairs: Sequence[Pair]) -> Figure:
         panel.set(xlabel=r"predicted $M_{km}$", title=title)
     axes[0, 0].set_ylabel(r"reached $M_{km}$")
     title = "The solution that training selects"
-    describe(figure, title, _model(pairs[0]), legend_of=axes[0].tolist(), columns=3)
+    describe(figure, title, _model(pairs), legend_of=axes[0].tolist(), columns=3)
     return figure
 
 
@@ -234,7 +253,7 @@ def tail(pairs: Sequence[Pair]) -> Figure:
             )  # fmt: skip
     panel.set(xscale="log", yscale="log", xlabel=_TIME, ylabel=r"population loss $\epsilon_g$")
     title = "Overparameterised students converge algebraically"
-    describe(figure, title, _model(pairs[0]), legend_of=[panel], columns=2)
+    describe(figure, title, _model(pairs), legend_of=[panel], columns=2)
     return figure
 
 
@@ -260,7 +279,7 @@ def hessian(pairs: Sequence[Pair]) -> Figure:
     axes[1, 0].plot(times, pair.theory["loss"].values, color=THEORY)
     axes[1, 0].set(yscale="log", xlabel=_TIME, ylabel=r"$\epsilon_g$")
     title = "Hessian of the population loss along training"
-    describe(figure, title, _model(pair), legend_of=[axes[0, 0]], columns=2)
+    describe(figure, title, _model(pairs), legend_of=[axes[0, 0]], columns=2)
     return figure
 
 

@@ -55,7 +55,8 @@ class ExperimentSection(_Section):
     def sizes(self) -> str:
         """The sizes in words."""
         given = {name: getattr(self, name) for name in ("width", "dimension", "size")}
-        return ", ".join(f"{name} {values}" for name, values in given.items() if values)
+        said = ", ".join(f"{name} {values}" for name, values in given.items() if values)
+        return said or "the problem's own size"
 
 
 class SaveSection(_Section):
