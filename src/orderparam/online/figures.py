@@ -93,9 +93,8 @@ def overlap_curves(pairs: Sequence[Pair]) -> Figure:
     times = pair.theory["time"].values
     for panel, name in zip(axes[0], ("Q", "M"), strict=True):
         values = pair.theory[name].values
-        for index, (k, m) in enumerate(np.ndindex(values.shape[1:])):
-            if name == "Q" and m < k:
-                continue
+        entries = [e for e in np.ndindex(values.shape[1:]) if name == "M" or e[0] <= e[1]]
+        for index, (k, m) in enumerate(entries):
             label = rf"${name}_{{{k + 1}{m + 1}}}$"
             panel.plot(times, values[:, k, m], color=colour(index), label=label)
             if pair.sizes:
