@@ -7,9 +7,9 @@ from typing import Any
 import jax
 
 from orderparam.contract import Estimate, Method, Problem, SavePlan
-from orderparam.errors import InvalidProblem, NotConverged, UnsupportedCombination
+from orderparam.errors import Diverged, InvalidProblem, NotConverged, UnsupportedCombination
 from orderparam.memory import require_memory
-from orderparam.results import Solution
+from orderparam.results import Solution, Verdict
 from orderparam.results import load as load_file
 
 
@@ -55,7 +55,8 @@ def solve(
     with jax.enable_x64(True):
         solution = method.solve(problem, save, seed, progress)
     if throw and not solution.verdict.ok:
-        raise NotConverged(
+        broken = solution.verdict in (Verdict.DIVERGED, Verdict.NON_FINITE)
+        raise (Diverged if broken else NotConverged)(
             f"{solution.message} {solution.verdict.remedy} Call with throw=False for the result."
         )
     return solution

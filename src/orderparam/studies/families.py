@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from orderparam.contract import Method, Problem, SavePlan
+from orderparam.errors import InvalidProblem
 from orderparam.plots import Pair
 from orderparam.results import Finding
 from orderparam.studies.schema import SaveSection, Source, Study
@@ -23,6 +24,7 @@ Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 FAMILIES: dict[str, str] = {
     "kernels": "orderparam.kernels",
+    "online": "orderparam.online",
 }
 
 
@@ -150,6 +152,16 @@ def family(study: Study, source: Source) -> Family:
 
 def save_plan(section: SaveSection, problem: Any) -> SavePlan:
     """The save plan, with `"first"` and `"last"` replaced by the problem's own steps."""
+    if hasattr(problem, "duration"):  # continuous time
+        count = section.steps
+        if isinstance(count, list):
+            raise InvalidProblem(
+                "Key `save.steps` names single steps, but the problem's time is continuous; give a "
+                "number of them, or `save.times`."
+            )
+        plan = SavePlan(steps=count, times=section.times, spacing=section.spacing)
+        plan.times_until(problem.duration)
+        return plan
     if not hasattr(problem, "steps"):  # nothing to save in time
         return SavePlan()
     named = {"first": 0, "last": problem.steps - 1}
