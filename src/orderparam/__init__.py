@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orderparam import data, kernels
+    from orderparam import data, kernels, mixtures
     from orderparam.contract import SavePlan
     from orderparam.results import citation, compare
     from orderparam.verbs import estimate, load, simulate, solve
@@ -17,12 +17,13 @@ __all__ = [
     "estimate",
     "kernels",
     "load",
+    "mixtures",
     "simulate",
     "solve",
 ]
 __version__ = "0.1.0"
 
-_FAMILIES = ("data", "kernels")
+_FAMILIES = ("data", "kernels", "mixtures")
 _HOMES = {
     "SavePlan": "contract",
     "citation": "results",

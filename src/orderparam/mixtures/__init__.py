@@ -1,0 +1,29 @@
+"""Exact learning curves of generalised linear classifiers on Gaussian mixtures."""
+
+from orderparam.mixtures.losses import Hinge, Square
+from orderparam.mixtures.mixture import GaussianMixture, gaussian_mixture
+from orderparam.mixtures.penalties import L1, L2, CustomPenalty, ElasticNet
+from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.saddle import SaddlePoint
+from orderparam.mixtures.separability import separability_threshold
+from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
+from orderparam.mixtures.standard import blocks, isotropic
+
+__all__ = [
+    "L1",
+    "L2",
+    "CustomLoss",
+    "CustomPenalty",
+    "ElasticNet",
+    "GaussianMixture",
+    "Hinge",
+    "Logistic",
+    "MixtureERM",
+    "SaddlePoint",
+    "Softmax",
+    "Square",
+    "blocks",
+    "gaussian_mixture",
+    "isotropic",
+    "separability_threshold",
+]
