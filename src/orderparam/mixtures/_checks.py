@@ -1,20 +1,22 @@
 """Checks of what describes a mixture; each message names the cluster at fault."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike
 
 from orderparam.errors import InvalidProblem
+
+Numbers = float | Sequence[Any] | np.ndarray
 
 _ASYMMETRY = 1e-8
 _NEGATIVE = 1e-10
 _SUM = 1e-8
 
 
-def finite(name: str, value: ArrayLike) -> Float[np.ndarray, "..."]:
+def finite(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
     """A copy as float64; everything must be a finite number."""
     try:
         array = np.array(value, dtype=np.float64)
@@ -30,7 +32,7 @@ def finite(name: str, value: ArrayLike) -> Float[np.ndarray, "..."]:
     return array
 
 
-def cluster_weights(value: ArrayLike | None, clusters: int) -> Float[np.ndarray, " cluster"]:
+def cluster_weights(value: Numbers | None, clusters: int) -> Float[np.ndarray, " cluster"]:
     """Probabilities of the clusters, checked; equal ones for `None`."""
     if value is None:
         return np.full(clusters, 1 / clusters)
@@ -48,7 +50,7 @@ def cluster_weights(value: ArrayLike | None, clusters: int) -> Float[np.ndarray,
     return weights
 
 
-def cluster_labels(value: ArrayLike | None, clusters: int) -> Int[np.ndarray, " cluster"]:
+def cluster_labels(value: Numbers | None, clusters: int) -> Int[np.ndarray, " cluster"]:
     """Class of each cluster, checked to be 0 ... C - 1 without gaps."""
     if value is None:
         return np.arange(clusters)

@@ -47,7 +47,7 @@ def accelerated(objective: Objective, slope: Slope, prox: Prox, most: int = 5000
     X, entry = objective.columns()
     size = X.shape[1]
     # Curvature of the losses is at most 1 for the logistic and the usual robust ones; more halves.
-    step = 1.0 / (np.linalg.norm(X, 2) ** 2 * float(objective.importance.max()))
+    step = 1 / float(np.linalg.norm(X, 2) ** 2 * objective.importance.max())
     at, moved, theta = np.zeros(size), np.zeros(size), 1.0
     error = np.inf
     for _ in range(most):
@@ -100,7 +100,7 @@ def reweighted(objective: Objective, strength: float, l1_ratio: float, most: int
             break
         weight = importance * curvature
         model = ElasticNet(
-            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-10,
+            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-6,
             max_iter=100000,
         )  # fmt: skip
         model.fit(X, z - slope / curvature, sample_weight=weight)

@@ -21,7 +21,7 @@ from orderparam.mixtures.losses import HardMargin, Hinge, Loss, Square
 from orderparam.mixtures.penalties import L2, CustomPenalty, ElasticNet, Penalty
 from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
 
-_NEWTON = 600
+_NEWTON = 250
 _HARD = 1e8
 
 
@@ -143,7 +143,7 @@ def _own(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray
         found = reweighted(objective, task.strength, net.l1_ratio)
     elif isinstance(task.loss, Hinge):
         found = alternating(objective, prox)
-    elif isinstance(task.loss, Logistic | CustomLoss):
+    elif isinstance(task.loss, Square | Logistic | CustomLoss):
         found = accelerated(objective, derivative(task.loss), prox)
     else:
         raise UnsupportedCombination(
@@ -189,6 +189,9 @@ def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
                 return np.asarray(slope(y, z))
 
         return custom
+
+    if isinstance(loss, Square):
+        return lambda y, z: z - y
 
     def logistic(y: np.ndarray, z: np.ndarray) -> np.ndarray:
         return -y / (1 + np.exp(np.clip(y * z, -700, 700)))

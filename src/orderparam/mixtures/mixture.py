@@ -8,10 +8,10 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures._checks import (
+    Numbers,
     check_covariances,
     cluster_labels,
     cluster_weights,
@@ -47,8 +47,8 @@ class GaussianMixture(eqx.Module):
     def __init__(
         self,
         spectrum: Spectrum,
-        weights: ArrayLike | None = None,
-        labels: ArrayLike | None = None,
+        weights: Numbers | None = None,
+        labels: Numbers | None = None,
         name: str = "mixture",
     ) -> None:
         self.spectrum = spectrum
@@ -99,10 +99,10 @@ class GaussianMixture(eqx.Module):
 
 
 def gaussian_mixture(
-    means: ArrayLike,
-    covariances: ArrayLike,
-    weights: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
+    means: Numbers,
+    covariances: Numbers,
+    weights: Numbers | None = None,
+    labels: Numbers | None = None,
     name: str = "explicit mixture",
 ) -> GaussianMixture:
     """A mixture with explicit means and covariances.

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures._checks import finite
+from orderparam.mixtures._checks import Numbers, finite
 from orderparam.mixtures.losses import HardMargin, Loss
 from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
 from orderparam.mixtures.penalties import L2, PENALTIES, Penalty, Separable
@@ -60,8 +59,8 @@ class MixtureERM(Problem):
         mixture: GaussianMixture,
         loss: str | Loss = "logistic",
         penalty: str | Penalty = "l2",
-        strength: ArrayLike = 0.1,
-        alpha: ArrayLike = 1.0,
+        strength: Numbers = 0.1,
+        alpha: Numbers = 1.0,
         fit_bias: bool = True,
         class_weights: Sequence[float] | None = None,
     ) -> None:
@@ -153,16 +152,33 @@ class MixtureERM(Problem):
     def simulate(
         self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
     ) -> Solution:
-        """Fit the classifier to samples in the dimensions `sizes["dimension"]`."""
+        """Fit the classifier to samples in the dimensions `sizes["dimension"]`.
+
+        With `message_steps` message passing is followed step by step instead.
+        """
         from orderparam.mixtures.experiment import simulate_fits
+        from orderparam.mixtures.messages import simulate_messages
 
         del save
-        if set(sizes) != {"dimension"}:
+        extra = set(sizes) - {"dimension"}
+        if "dimension" not in sizes or not extra <= {"message_steps", "onsager"}:
             raise InvalidProblem(
                 f"simulate() got the sizes {sorted(sizes)}, but classifiers have one size, "
-                "`dimension`; call simulate(problem, dimension=..., seeds=...)."
+                "`dimension` (and may follow `message_steps`); call simulate(problem, "
+                "dimension=..., seeds=...)."
             )
-        return simulate_fits(self, sizes["dimension"], seeds, seed, **options)
+        if "message_steps" not in sizes:
+            return simulate_fits(self, sizes["dimension"], seeds, seed, **options)
+        onsager = sizes.get("onsager", True)
+        return simulate_messages(
+            self,
+            sizes["dimension"],
+            seeds,
+            seed,
+            sizes["message_steps"],
+            onsager=onsager,
+            **options,
+        )
 
 
 def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:
@@ -176,7 +192,7 @@ def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> A
     return known[value]()
 
 
-def _axis(name: str, value: ArrayLike, zero: bool) -> Float[np.ndarray, "..."]:
+def _axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
     array = finite(name, value)
     allowed = array >= 0 if zero else array > 0
     if array.ndim > 1 or not array.size or not allowed.all():
@@ -190,7 +206,7 @@ def _axis(name: str, value: ArrayLike, zero: bool) -> Float[np.ndarray, "..."]:
     return array
 
 
-def _class_weights(value: ArrayLike | None, classes: int) -> Float[np.ndarray, " class"]:
+def _class_weights(value: Numbers | None, classes: int) -> Float[np.ndarray, " class"]:
     if value is None:
         return np.ones(classes)
     weights = finite("class_weights", value)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import InvalidProblem
-from orderparam.mixtures.equations import Point, Setup, first_guess, pack
+from orderparam.mixtures.equations import Point, Setup, first_guess, image, pack, unpack
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.fixed_point import Found, iterate_all, polish_all
 from orderparam.mixtures.observables import evaluate_all
@@ -227,3 +227,22 @@ def finished(
 @eqx.filter_jit
 def _guesses(setup: Setup, points: Point) -> Float[Array, "point unknown"]:
     return jax.vmap(lambda p: pack(first_guess(setup, p)))(points)
+
+
+def residuals_all(
+    setup: Setup,
+    alphas: Float[np.ndarray, " point"],
+    strengths: Float[np.ndarray, " point"],
+    packed: Float[Array, "point unknown"],
+) -> Float[Array, " point"]:
+    """Residual of the equations at given overlaps."""
+    points = Point(jnp.asarray(alphas), jnp.asarray(strengths))
+    return _residuals(setup, points, packed)
+
+
+@eqx.filter_jit
+def _residuals(
+    setup: Setup, points: Point, packed: Float[Array, "point unknown"]
+) -> Float[Array, " point"]:
+    K, L = setup.codes.shape
+    return jax.vmap(lambda p, x: image(setup, p, unpack(x, K, L)).residual)(points, packed)
