@@ -55,7 +55,6 @@ def mixture(**changes):
         (lambda: MixtureERM(ONE, penalty="ridge"), "elastic-net"),
         (lambda: MixtureERM(ONE, "hard-margin", strength=0.1), "give strength=1"),
         (lambda: MixtureERM(ONE, class_weights=(1.0,)), "2 classes"),
-        (lambda: MixtureERM("digits"), "GaussianMixture"),
         (lambda: ElasticNet(1.5), "l1_ratio"),
         (lambda: SaddlePoint(tolerance=0.0), "tolerance"),
         (lambda: SaddlePoint(nodes=1), "nodes"),
@@ -102,6 +101,6 @@ def test_experiments_refuse_impossible_sizes():
         op.simulate(problem, dimension=50, seeds=2, progress=False)
     with pytest.raises(InvalidProblem, match="call simulate"):
         op.simulate(problem, width=50, seeds=2, progress=False)
-    full = mixture(covariances=np.stack([EYE + 0.1, EYE]))
+    full = mixture(covariances=np.stack([EYE + 0.1, np.diag([1.0, 2.0, 3.0, 4.0])]))
     with pytest.raises(InvalidProblem, match="multiple"):
         op.simulate(MixtureERM(full, alpha=2.0), dimension=50, seeds=2, progress=False)

@@ -31,8 +31,12 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
     if not 0 < alpha < np.inf:
         raise InvalidProblem(f"Argument `alpha` must be positive and finite, but is {alpha}.")
     spectrum, rho = mixture.spectrum, mixture.weights
-    spherical = isinstance(spectrum, Diagonal) and np.ptp(spectrum.variances) == 0
-    if not spherical or mixture.classes != mixture.clusters or spectrum.means.any():
+    if (
+        not isinstance(spectrum, Diagonal)
+        or np.ptp(spectrum.variances) > 0
+        or mixture.classes != mixture.clusters
+        or spectrum.means.any()
+    ):
         raise UnsupportedCombination(
             "The Bayes error is known for spherical clusters of one variance with Gaussian means, "
             "each its own class; see `oracle_error` for known parameters."

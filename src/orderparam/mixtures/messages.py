@@ -9,12 +9,11 @@ from orderparam.errors import InvalidProblem
 from orderparam.mixtures._checks import counts
 from orderparam.mixtures.gamp import pass_messages, start_from
 from orderparam.mixtures.glossary import coordinates, variable
-from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.sampling import draw, instance
 from orderparam.mixtures.state_evolution import (
     MESSAGE_SOURCES,
     outputs_of,
-    require_single,
     step_coordinate,
 )
 from orderparam.progress import progress as progress_bar
@@ -22,26 +21,22 @@ from orderparam.results import Coordinate, Solution, Variable, Verdict, build_so
 
 
 def simulate_messages(
-    problem: MixtureERM,
+    problem: MessagePassing,
     dimensions: int | Sequence[int],
     seeds: int | Sequence[int],
     seed: int,
-    steps: int,
     precision: str = "float64",
     progress: bool = True,
-    onsager: bool = True,
 ) -> Solution:
     """Run message passing without damping on fresh data, `seeds` times in each dimension.
 
     Args:
-        problem: One point.
+        problem: What is passed.
         dimensions: Dimension d, or several.
         seeds: Number of runs, or one number for each dimension.
         seed: Every run is drawn from (seed, dimension, index of the run) alone.
-        steps: Number of steps.
         precision: Named for the other families; everything is float64.
         progress: Whether to show a progress bar on a terminal.
-        onsager: Keep the Onsager term of the fields.
 
     Returns:
         `Q`, `m`, `V` and `b` before every step, with leading dimensions `dimension` and `seed`.
@@ -51,9 +46,8 @@ def simulate_messages(
         Diverged: If the weights overflow.
     """
     del precision
-    require_single(problem)
     sizes, runs = counts("dimension", dimensions), counts("seeds", seeds)
-    (total,) = counts("message_steps", steps)
+    total = problem.steps
     runs = runs * len(sizes) if len(runs) == 1 else runs
     if len(runs) != len(sizes):
         raise InvalidProblem(f"Give one number of seeds for each dimension: {sizes}, {runs}.")
@@ -63,7 +57,7 @@ def simulate_messages(
     with progress_bar(sum(runs), "passing messages", progress) as advance:
         for i, (dimension, count) in enumerate(zip(sizes, runs, strict=True)):
             for run in range(count):
-                path = _run(problem, dimension, (seed, dimension, run), total, onsager)
+                path = _run(problem, dimension, (seed, dimension, run))
                 for name, value in outputs_of(problem, path).items():
                     blank = np.full((*valid.shape, *value.shape), np.nan)
                     table.setdefault(name, blank)[i, run] = value
@@ -83,7 +77,7 @@ def simulate_messages(
         family=problem.family,
         kind="experiment",
         problem=problem.config(),
-        method={"name": "messages", "dimension": sizes, "seeds": runs, "onsager": onsager},
+        method={"name": "messages", "dimension": sizes, "seeds": runs, "onsager": problem.onsager},
         seed=seed,
         verdict=Verdict.CONVERGED,
         message=f"{int(valid.sum())} runs of {total} steps.",
@@ -96,15 +90,19 @@ def simulate_messages(
     )
 
 
-def _run(
-    problem: MixtureERM, dimension: int, seed: tuple[int, ...], steps: int, onsager: bool
-) -> dict[str, np.ndarray]:
+def _run(problem: MessagePassing, dimension: int, seed: tuple[int, ...]) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     at = instance(problem.mixture, dimension, generator)
     sample = draw(problem.mixture, at, round(float(problem.alpha) * dimension), generator)
     W = generator.standard_normal((problem.codes.shape[1], dimension))
     start = start_from(problem, len(sample.x), dimension, W)
     done = pass_messages(
-        problem, at, sample, steps=steps, start=start, onsager=onsager, tolerance=-1.0
+        problem,
+        at,
+        sample,
+        steps=problem.steps,
+        start=start,
+        onsager=problem.onsager,
+        tolerance=-1.0,
     )
     return {"Q": done.Q, "m": done.m, "V": done.V, "b": done.b}

@@ -1,5 +1,6 @@
 """From solved equations to a solution: errors, losses, labels and the verdict."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from orderparam.errors import UnsupportedCombination
+from orderparam.mixtures.bayes import bayes_error
 from orderparam.mixtures.equations import Overlaps, Point, Setup
 from orderparam.mixtures.glossary import coordinates, lifted, variable
 from orderparam.mixtures.losses import Square
 from orderparam.mixtures.observables import Averages, gaussian_errors, train_errors
 from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.separability import separability_threshold
 from orderparam.results import Solution, Verdict, build_solution
 
 SOURCES = ["loureiro2021"]
@@ -75,6 +79,7 @@ def pack_theory(
             "evaluations": int(np.sum(solved.evaluations)),
             "most_evaluations": int(np.max(solved.evaluations)),
             "unsolved_points": int(bad.sum()),
+            **_references(problem),
         },
         precision="float64",
         device=jax.devices()[0].device_kind,
@@ -135,6 +140,19 @@ def bias(problem: MixtureERM, b: Float[np.ndarray, "... output"]) -> Float[np.nd
     if isinstance(problem.loss, Square) and full.ndim == b.ndim and reduced:
         full = full + 1 / problem.mixture.classes
     return full
+
+
+def _references(problem: MixtureERM) -> dict[str, float]:
+    """Known limits of the mixture, for figures and claims: threshold and Bayes error."""
+    found: dict[str, float] = {}
+    if problem.mixture.classes == 2 and problem.mixture.clusters == 2:
+        threshold = separability_threshold(problem.mixture, problem.fit_bias)
+        if threshold is not None:
+            found["separability_threshold"] = threshold
+        if not problem.alpha.ndim:
+            with contextlib.suppress(UnsupportedCombination):
+                found["bayes_error"] = bayes_error(problem.mixture, float(problem.alpha))
+    return found
 
 
 def _verdict(

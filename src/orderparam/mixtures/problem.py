@@ -1,6 +1,6 @@
 """Empirical risk minimisation on a Gaussian mixture: what is fitted, with how many samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -62,7 +62,7 @@ class MixtureERM(Problem):
         strength: Numbers = 0.1,
         alpha: Numbers = 1.0,
         fit_bias: bool = True,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Numbers | None = None,
     ) -> None:
         if not isinstance(mixture, GaussianMixture):
             raise InvalidProblem(
@@ -152,33 +152,21 @@ class MixtureERM(Problem):
     def simulate(
         self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
     ) -> Solution:
-        """Fit the classifier to samples in the dimensions `sizes["dimension"]`.
-
-        With `message_steps` message passing is followed step by step instead.
-        """
+        """Fit the classifier to samples in the dimensions `sizes["dimension"]`."""
         from orderparam.mixtures.experiment import simulate_fits
-        from orderparam.mixtures.messages import simulate_messages
 
         del save
-        extra = set(sizes) - {"dimension"}
-        if "dimension" not in sizes or not extra <= {"message_steps", "onsager"}:
-            raise InvalidProblem(
-                f"simulate() got the sizes {sorted(sizes)}, but classifiers have one size, "
-                "`dimension` (and may follow `message_steps`); call simulate(problem, "
-                "dimension=..., seeds=...)."
-            )
-        if "message_steps" not in sizes:
-            return simulate_fits(self, sizes["dimension"], seeds, seed, **options)
-        onsager = sizes.get("onsager", True)
-        return simulate_messages(
-            self,
-            sizes["dimension"],
-            seeds,
-            seed,
-            sizes["message_steps"],
-            onsager=onsager,
-            **options,
+        return simulate_fits(self, only_dimension(sizes), seeds, seed, **options)
+
+
+def only_dimension(sizes: Mapping[str, Any]) -> Any:
+    """The one size that this family has."""
+    if set(sizes) != {"dimension"}:
+        raise InvalidProblem(
+            f"simulate() got the sizes {sorted(sizes)}, but classifiers have one size, "
+            "`dimension`; call simulate(problem, dimension=..., seeds=...)."
         )
+    return sizes["dimension"]
 
 
 def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, Int
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import Layout, MatrixSpec, Program, State, run, sampled_state
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.penalties import ElasticNet
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.proximal import scalar_prox
 from orderparam.mixtures.smooth import Scalar
 from orderparam.mixtures.spectrum import Diagonal
-from orderparam.mixtures.state_evolution import pack_path, require_single
+from orderparam.mixtures.state_evolution import pack_path, require_passing
 from orderparam.results import Solution
 
 _NEWTON = 30
@@ -35,7 +36,6 @@ class EngineEvolution(Method):
     away; nothing about state evolution is assumed.
 
     Args:
-        steps: Number of steps.
         samples: Points of each space, a power of two.
         replicates: Independent scramblings.
 
@@ -44,33 +44,32 @@ class EngineEvolution(Method):
 
     name: ClassVar[str] = "engine"
 
-    steps: int = eqx.field(static=True)
     samples: int = eqx.field(static=True)
     replicates: int = eqx.field(static=True)
 
-    def __init__(self, steps: int = 8, samples: int = 4096, replicates: int = 4) -> None:
-        if steps < 1 or samples < 64 or replicates < 2:
+    def __init__(self, samples: int = 4096, replicates: int = 4) -> None:
+        if samples < 64 or replicates < 2:
             raise InvalidProblem(
-                f"Arguments must be at least steps 1, samples 64, replicates 2: {steps}, "
-                f"{samples}, {replicates}."
+                "Arguments `samples` and `replicates` must be at least 64 and 2, but are "
+                f"{samples} and {replicates}."
             )
-        self.steps, self.samples, self.replicates = int(steps), int(samples), int(replicates)
+        self.samples, self.replicates = int(samples), int(replicates)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        names = ("steps", "samples", "replicates")
+        names = ("samples", "replicates")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
-    def estimate(self, problem: MixtureERM, save: SavePlan) -> Estimate:
+    def estimate(self, problem: MessagePassing, save: SavePlan) -> Estimate:
         """Memory of the spaces' bases."""
         del save
         spaces = problem.mixture.clusters + 1
-        return Estimate(spaces * 5 * _CAPACITY * self.samples * 8, 0.1 * self.steps * spaces)
+        return Estimate(spaces * 5 * _CAPACITY * self.samples * 8, 0.1 * problem.steps * spaces)
 
-    def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
+    def solve(self, problem: MessagePassing, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Run the program once for each scrambling."""
         del save, progress
-        require_single(problem)
+        require_passing(problem)
         program = message_program(problem)
         began = time.perf_counter()
         runs = []
@@ -78,7 +77,7 @@ class EngineEvolution(Method):
             state = sampled_state(
                 program.layout(), self.samples, _CAPACITY, _TOLERANCE, (seed, replicate)
             )
-            runs.append(run(program, state, np.arange(self.steps), block=self.steps).observed)
+            runs.append(run(program, state, np.arange(problem.steps), block=problem.steps).observed)
         stacked = {name: np.stack([r[name] for r in runs]) for name in runs[0]}
         path = {name: values.mean(axis=0) for name, values in stacked.items()}
         errors = {

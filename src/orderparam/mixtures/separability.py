@@ -1,5 +1,8 @@
 """When training data are linearly separable: the threshold in samples per dimension."""
 
+import functools
+from typing import Any
+
 import numpy as np
 from scipy import optimize, stats
 
@@ -41,6 +44,7 @@ def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> f
     return multiclass_threshold(mixture)
 
 
+@functools.lru_cache(maxsize=256)
 def two_class_threshold(snr: float, positive_weight: float, fit_bias: bool = True) -> float:
     """The threshold of two classes from the signal-to-noise ratio alone."""
     rho = np.array([1 - positive_weight, positive_weight])
@@ -91,7 +95,7 @@ def multiclass_threshold(mixture: GaussianMixture) -> float | None:
         z = (c * signal * codes[0] + np.sqrt(delta * (1 + c**2)) * xi) @ codes.T
         return _distance_to_first(z) / ((K - 1) * delta)
 
-    best = optimize.minimize_scalar(value, bounds=(-12.0, 6.0), method="bounded")
+    best: Any = optimize.minimize_scalar(value, bounds=(-12.0, 6.0), method="bounded")
     return 1 / float(best.fun)
 
 

@@ -12,10 +12,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.errors import InvalidProblem
+from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.mixtures.equations import Overlaps, Point, Setup, channel
 from orderparam.mixtures.glossary import coordinates, lifted, variable
 from orderparam.mixtures.pack import SOURCES, bias
+from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.saddle import make_setup
 from orderparam.mixtures.weights import answer
@@ -29,59 +30,55 @@ class StateEvolution(Method):
     """The saddle-point equations iterated without damping, from weights of variance 1.
 
     `Q_k`, `m_k`, `V_k` and `b` at step t are those of message passing on data before its step t
-    (see `simulate(..., message_steps=...)`), oscillations and divergence included.
+    (see `simulate`), oscillations and divergence included.
 
     Args:
-        steps: Number of steps.
         nodes: Quadrature nodes for one output.
 
     Raises:
-        InvalidProblem: If the problem has more than one point, or `steps` is below 1.
+        InvalidProblem: If `nodes` is below 2.
 
     Source: mixtures.md section 9.2; Bayati and Montanari (2011), Berthier et al. (2020).
     """
 
     name: ClassVar[str] = "state-evolution"
 
-    steps: int = eqx.field(static=True)
     nodes: int = eqx.field(static=True)
 
-    def __init__(self, steps: int = 10, nodes: int = 401) -> None:
-        if steps < 1 or nodes < 2:
-            raise InvalidProblem(
-                f"Arguments `steps` and `nodes` must be at least 1 and 2: {steps}, {nodes}."
-            )
-        self.steps, self.nodes = int(steps), int(nodes)
+    def __init__(self, nodes: int = 401) -> None:
+        if nodes < 2:
+            raise InvalidProblem(f"Argument `nodes` must be at least 2, but is {nodes}.")
+        self.nodes = int(nodes)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        return {"name": self.name, "steps": self.steps, "nodes": self.nodes}
+        return {"name": self.name, "nodes": self.nodes}
 
-    def estimate(self, problem: MixtureERM, save: SavePlan) -> Estimate:
+    def estimate(self, problem: MessagePassing, save: SavePlan) -> Estimate:
         """A few evaluations of the equations a step."""
         del save
-        return Estimate(2**24, 0.01 * self.steps * problem.mixture.clusters)
+        return Estimate(2**24, 0.01 * problem.steps * problem.mixture.clusters)
 
-    def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
+    def solve(self, problem: MessagePassing, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Iterate, and say whether the numbers stayed finite."""
         del save, progress
-        require_single(problem)
+        require_passing(problem)
         began = time.perf_counter()
         setup = make_setup(problem, self.nodes)
         point = Point(jnp.asarray(float(problem.alpha)), jnp.asarray(float(problem.strength)))
-        path = evolve(setup, point, first_overlaps(problem), self.steps)
+        path = evolve(setup, point, first_overlaps(problem), problem.steps)
         return pack_path(
             problem, {n: np.array(v) for n, v in path._asdict().items()}, {}, self.config(), seed,
             began,
         )  # fmt: skip
 
 
-def require_single(problem: MixtureERM) -> None:
-    """Message passing follows one point in time."""
-    if problem.dims:
-        raise InvalidProblem(
-            f"Message passing follows one point, but {' and '.join(problem.dims)} are sequences; "
-            "give one number each."
+def require_passing(problem: MixtureERM) -> None:
+    """Refuse the problem of the end of the iteration instead of its path."""
+    if not isinstance(problem, MessagePassing):
+        raise UnsupportedCombination(
+            "This method follows message passing step by step; build the problem with "
+            "MessagePassing(...), or solve this one with SaddlePoint."
         )
 
 
@@ -100,7 +97,7 @@ def evolve(setup: Setup, point: Point, start: Overlaps, steps: int) -> Overlaps:
 
     def step(x: Overlaps, _: None) -> tuple[Overlaps, Overlaps]:
         x = x._replace(b=settled_bias(setup, point.alpha, x))
-        hats, _ = channel(setup, point.alpha, x)
+        hats, _loss = channel(setup, point.alpha, x)
         new = answer(hats, point.strength, setup.spectrum, setup.penalty)
         return Overlaps(new.V, new.Q, new.m, x.b), x
 

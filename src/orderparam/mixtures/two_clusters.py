@@ -10,6 +10,7 @@ from scipy import integrate, optimize, stats
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
+from orderparam.mixtures._roots import bracketed_root
 from orderparam.mixtures.equations import Overlaps, pack
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.losses import Hinge, Square
@@ -83,7 +84,7 @@ def _solved(problem: MixtureERM, alpha: float, strength: float) -> np.ndarray:
                 for g in (lambda f, xi: f, lambda f, xi: f * f, lambda f, xi: f * xi)
             )
             totals += alpha * rho * np.array([y * f, ff, -stein / np.sqrt(Q), f])
-        return tuple(totals.tolist())
+        return float(totals[0]), float(totals[1]), float(totals[2]), float(totals[3])
 
     def gap(u: np.ndarray) -> np.ndarray:
         V, Q = np.exp(u[:2])
@@ -132,9 +133,7 @@ def _force(problem: MixtureERM) -> Callable[[float, float, float], float]:
 
     def logistic(y: float, omega: float, V: float) -> float:
         z = y * omega
-        h = optimize.brentq(
-            lambda u: u - z - V / (1 + np.exp(u)), z - 1e-9, z + V + 1e-9, xtol=1e-14
-        )
+        h = bracketed_root(lambda u: u - z - V / (1 + np.exp(u)), z - 1e-9, z + V + 1e-9, 1e-14)
         return y / (1 + np.exp(h))
 
     def hinge(y: float, omega: float, V: float) -> float:
