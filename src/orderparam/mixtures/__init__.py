@@ -18,7 +18,7 @@ from orderparam.mixtures.saddle import SaddlePoint
 from orderparam.mixtures.sensitivity import optimal_strength, required_alpha, sensitivity
 from orderparam.mixtures.separability import separability_threshold
 from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
-from orderparam.mixtures.standard import blocks, isotropic
+from orderparam.mixtures.standard import anisotropic, blocks, isotropic
 from orderparam.mixtures.state_evolution import StateEvolution
 from orderparam.mixtures.two_clusters import TwoClusters
 
@@ -45,6 +45,7 @@ __all__ = [
     "Square",
     "StateEvolution",
     "TwoClusters",
+    "anisotropic",
     "bayes_error",
     "best_bias",
     "blocks",

@@ -23,7 +23,7 @@ from orderparam.mixtures.spectrum import Full
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution
 
-_BATCH = 32
+_BATCHES = (1, 6, 32)
 _RATIO = 2.0
 _POLISHED = 80
 _RATE = 2e9
@@ -90,7 +90,7 @@ class SaddlePoint(Method):
         spectrum = problem.mixture.spectrum
         points = len(problem.points()[0])
         work = 400.0 * clusters * nodes * outputs**2
-        memory = 64 * clusters * nodes * outputs**2 * min(points, _BATCH)
+        memory = 64 * clusters * nodes * outputs**2 * min(points, _BATCHES[-1])
         if isinstance(spectrum, Full):
             size = outputs * spectrum.dimension
             work, memory = work + 8.0 * size**3, memory + 8 * 8 * size**2
@@ -105,8 +105,9 @@ class SaddlePoint(Method):
         alphas, strengths = problem.points()
         found = []
         with progress_bar(len(alphas), self.name, progress) as advance:
-            for first in range(0, len(alphas), _BATCH):
-                chosen = slice(first, first + _BATCH)
+            size = batch_size(setup)
+            for first in range(0, len(alphas), size):
+                chosen = slice(first, first + size)
                 found.append(self.find(setup, alphas[chosen], strengths[chosen]))
                 advance(len(alphas[chosen]))
         packed, residual, counts = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -124,8 +125,7 @@ class SaddlePoint(Method):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Packed overlaps, residuals and numbers of evaluations of a batch of points."""
         count = len(alphas)
-        padded = 1 if count == 1 else _BATCH
-        fill = np.minimum(np.arange(padded), count - 1)
+        fill = np.minimum(np.arange(padded(count)), count - 1)
         points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
         begin = _guesses(setup, points) if starts is None else jnp.asarray(starts[fill])
         found = iterate_all(
@@ -182,6 +182,16 @@ class SaddlePoint(Method):
         return Found(*(part[0] for part in found))
 
 
+def batch_size(setup: Setup) -> int:
+    """Points solved together: one where a factorisation outweighs everything else."""
+    return 1 if isinstance(setup.spectrum, Full) else _BATCHES[-1]
+
+
+def padded(count: int) -> int:
+    """The compiled size that holds so many points."""
+    return next(size for size in _BATCHES if size >= count)
+
+
 def make_setup(problem: MixtureERM, nodes: int) -> Setup:
     """The arrays of a problem for compiled programs, with a quadrature rule."""
     mixture, codes = problem.mixture, problem.codes
@@ -212,9 +222,10 @@ def finished(
     fine = gaussian_rule(setup.codes.shape[1], nodes, fine=True)
     rule = (jnp.asarray(fine[0]), jnp.asarray(fine[1]))
     parts = []
-    for first in range(0, len(alphas), _BATCH):
-        count = min(_BATCH, len(alphas) - first)
-        fill = first + np.minimum(np.arange(1 if count == 1 else _BATCH), count - 1)
+    size = batch_size(setup)
+    for first in range(0, len(alphas), size):
+        count = min(size, len(alphas) - first)
+        fill = first + np.minimum(np.arange(padded(count)), count - 1)
         points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
         done = evaluate_all(setup, rule, points, jnp.asarray(packed[fill]))
         parts.append(jax.tree.map(lambda leaf, n=count: np.asarray(leaf)[:n], done))

@@ -6,7 +6,7 @@ import numpy as np
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures._checks import finite
-from orderparam.mixtures.mixture import GaussianMixture
+from orderparam.mixtures.mixture import GaussianMixture, gaussian_mixture
 from orderparam.mixtures.spectrum import Diagonal
 
 
@@ -95,3 +95,41 @@ def isotropic(
         np.ones(1), np.full((1, clusters), variance), np.zeros((1, clusters)), loadings[None]
     )
     return GaussianMixture(spectrum, weights, labels, f"{clusters} {geometry} clusters")
+
+
+def anisotropic(
+    dimension: int = 300,
+    traces: Sequence[float] = (0.6, 0.4, 0.8),
+    decay: float = 0.6,
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+) -> GaussianMixture:
+    """Clusters whose covariances have power-law spectra in random bases of their own.
+
+    The covariances do not commute; means are random of norm about 1.
+
+    Args:
+        dimension: Number of coordinates.
+        traces: `tr(Sigma_k)/d` of each cluster, positive.
+        decay: Exponent of the spectra.
+        weights: Probabilities; equal by default.
+        seed: Of bases and means.
+
+    Raises:
+        InvalidProblem: If a value is outside its range.
+    """
+    sizes = finite("traces", traces)
+    if dimension < 2 or sizes.ndim != 1 or len(sizes) < 2 or np.any(sizes <= 0):
+        raise InvalidProblem(
+            f"`dimension` and the number of `traces` must be at least 2 and traces positive, but "
+            f"they are {dimension} and {sizes.tolist()}."
+        )
+    generator = np.random.default_rng(seed)
+    values = np.arange(1, dimension + 1.0) ** -decay
+    values = values / values.mean()
+    covariances = []
+    for size in sizes:
+        basis = np.linalg.qr(generator.standard_normal((dimension, dimension)))[0]
+        covariances.append((basis * (size * values)) @ basis.T)
+    means = generator.standard_normal((len(sizes), dimension)) / np.sqrt(dimension)
+    return gaussian_mixture(means, np.stack(covariances), weights, name="non-commuting clusters")
