@@ -3,8 +3,9 @@
     python benchmarks/run.py [--only NAME] [--quick] [--output FILE] [--reference]
 
 Parts: `accuracy` (seconds to 1 %), `steps` (exponent of time in the number of steps), `memory`
-(peak against prediction), `networks` (finite networks against theory, at equal error). Every number
-comes from a process of its own on one core. In full under ten minutes on two cores, `--quick` under
+(peak against prediction), `networks` (finite networks against theory, at equal error), `mixtures`
+(learning-curve points and a phase diagram of classifiers). Every number but the last ones comes
+from a process of its own on one core. In full under ten minutes on two cores, `--quick` under
 90 seconds; keep the machine free of other work meanwhile.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 
 import accuracy
 import cost
+import mixtures
 import networks
 import problems
 
@@ -29,6 +31,7 @@ PARTS = {
     "steps": (cost.measure_steps, cost.table_steps),
     "memory": (cost.measure_memory, cost.table_memory),
     "networks": (networks.measure, networks.table),
+    "mixtures": (mixtures.measure, mixtures.table),
 }
 
 TITLES = {
@@ -36,6 +39,7 @@ TITLES = {
     "steps": "Time against the number of steps at a fixed total time (one core)",
     "memory": "Peak memory against the prediction",
     "networks": "Finite networks against theory at equal error (one core each)",
+    "mixtures": "Classifiers on Gaussian mixtures, seconds once compiled (all cores)",
 }
 
 OUTPUT = Path(__file__).with_name("results.json")

@@ -23,7 +23,7 @@ NAMES = ("train_loss", "train_error", "test_error", "Q", "m", "b", "energy", "no
 HUBER = CustomLoss(lambda y, z: jnp.sqrt(1 + (y - z) ** 2) - 1, label="pseudo-Huber")
 LOPSIDED = CustomPenalty(
     lambda w: jnp.maximum(w, 0) + 2 * jnp.maximum(-w, 0),
-    lambda B, A, s: jnp.where(B > s, (B - s) / A, jnp.where(B < -2 * s, (B + 2 * s) / A, 0.0)),
+    lambda B, A, s: jnp.where(s < B, (B - s) / A, jnp.where(-2 * s > B, (B + 2 * s) / A, 0.0)),
     label="lopsided l1",
 )
 FAST = [("square", "l1"), ("hinge", "l2"), ("logistic", "l2")]

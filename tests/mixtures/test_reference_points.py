@@ -23,8 +23,7 @@ def row(solution, index):
     return [float(v[1] if np.ndim(v) else v) for v in values]
 
 
-# The response of the hinge point is that of adaptive integration (`TwoClusters`); everything else is
-# published.
+# The response of the hinge point comes from adaptive integration, all else is published.
 @pytest.mark.parametrize(
     ("mixture", "loss", "penalty", "strength", "expected"),
     [
