@@ -59,6 +59,9 @@ def strength_curves(pairs: Sequence[Pair]) -> Figure:
     for panel, (name, label) in zip(axes[0], _SHOWN.items(), strict=True):
         for index, pair in enumerate(pairs):
             _curve(panel, pair, name, "strength", index)
+        bayes = pairs[0].theory.diagnostics.get("bayes_error")
+        if name == "test_error" and bayes is not None:
+            axes[0, 0].axhline(bayes, color=THEORY, linestyle=":", linewidth=1, label="Bayes error")
         panel.set(xlabel=r"strength $\lambda$ of the penalty", ylabel=label, xscale="log")
     _note(figure, axes, pairs, "Effect of the penalty")
     return figure
@@ -96,7 +99,12 @@ def separability(pairs: Sequence[Pair]) -> Figure:
             if name == "margin":
                 margin = 1 / np.sqrt(pair.theory["Q"].isel(cluster=0).values)
                 alpha = pair.theory["alpha"].values
-                panel.plot(alpha, margin, color=colour(index), label=f"{pair.label}, theory")
+                panel.plot(
+                    alpha,
+                    margin,
+                    color=colour(index),
+                    label=f"{pair.label or setting(pair)}: theory",
+                )
             else:
                 _curve(panel, pair, name, "alpha", index)
         threshold = _threshold(pairs[0])

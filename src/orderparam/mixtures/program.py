@@ -14,7 +14,6 @@ from jaxtyping import Array, Float, Int
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import Layout, MatrixSpec, Program, State, run, sampled_state
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.penalties import ElasticNet
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.proximal import scalar_prox
@@ -60,16 +59,18 @@ class EngineEvolution(Method):
         names = ("samples", "replicates")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
-    def estimate(self, problem: MessagePassing, save: SavePlan) -> Estimate:
+    def estimate(self, problem: MixtureERM, save: SavePlan) -> Estimate:
         """Memory of the spaces' bases."""
         del save
         spaces = problem.mixture.clusters + 1
-        return Estimate(spaces * 5 * _CAPACITY * self.samples * 8, 0.1 * problem.steps * spaces)
+        return Estimate(
+            spaces * 5 * _CAPACITY * self.samples * 8, 0.1 * require_passing(problem).steps * spaces
+        )
 
-    def solve(self, problem: MessagePassing, save: SavePlan, seed: int, progress: bool) -> Solution:
+    def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Run the program once for each scrambling."""
         del save, progress
-        require_passing(problem)
+        steps = require_passing(problem).steps
         program = message_program(problem)
         began = time.perf_counter()
         runs = []
@@ -77,7 +78,7 @@ class EngineEvolution(Method):
             state = sampled_state(
                 program.layout(), self.samples, _CAPACITY, _TOLERANCE, (seed, replicate)
             )
-            runs.append(run(program, state, np.arange(problem.steps), block=problem.steps).observed)
+            runs.append(run(program, state, np.arange(steps), block=steps).observed)
         stacked = {name: np.stack([r[name] for r in runs]) for name in runs[0]}
         path = {name: values.mean(axis=0) for name, values in stacked.items()}
         errors = {

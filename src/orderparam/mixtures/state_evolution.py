@@ -54,32 +54,33 @@ class StateEvolution(Method):
         """The settings as plain JSON values."""
         return {"name": self.name, "nodes": self.nodes}
 
-    def estimate(self, problem: MessagePassing, save: SavePlan) -> Estimate:
+    def estimate(self, problem: MixtureERM, save: SavePlan) -> Estimate:
         """A few evaluations of the equations a step."""
         del save
-        return Estimate(2**24, 0.01 * problem.steps * problem.mixture.clusters)
+        return Estimate(2**24, 0.01 * require_passing(problem).steps * problem.mixture.clusters)
 
-    def solve(self, problem: MessagePassing, save: SavePlan, seed: int, progress: bool) -> Solution:
+    def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Iterate, and say whether the numbers stayed finite."""
         del save, progress
-        require_passing(problem)
+        passing = require_passing(problem)
         began = time.perf_counter()
         setup = make_setup(problem, self.nodes)
         point = Point(jnp.asarray(float(problem.alpha)), jnp.asarray(float(problem.strength)))
-        path = evolve(setup, point, first_overlaps(problem), problem.steps)
+        path = evolve(setup, point, first_overlaps(problem), passing.steps)
         return pack_path(
             problem, {n: np.array(v) for n, v in path._asdict().items()}, {}, self.config(), seed,
             began,
         )  # fmt: skip
 
 
-def require_passing(problem: MixtureERM) -> None:
+def require_passing(problem: MixtureERM) -> MessagePassing:
     """Refuse the problem of the end of the iteration instead of its path."""
     if not isinstance(problem, MessagePassing):
         raise UnsupportedCombination(
             "This method follows message passing step by step; build the problem with "
             "MessagePassing(...), or solve this one with SaddlePoint."
         )
+    return problem
 
 
 def first_overlaps(problem: MixtureERM) -> Overlaps:
