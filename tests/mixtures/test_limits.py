@@ -85,7 +85,7 @@ def test_double_descent_of_the_square_loss_and_its_cure():
 
 def test_unsolved_points_are_marked_and_never_silent():
     method = SaddlePoint(iterations=2)
-    problem = MixtureERM(isotropic(10, 0.5), "softmax", "l2", 0.01, 2.0)
+    problem = MixtureERM(isotropic(5, 0.5), "softmax", "l2", 0.3, 2.0)
     rough = op.solve(problem, method, progress=False, throw=False)
     if rough.verdict.ok:
         pytest.fail("two evaluations cannot solve this")

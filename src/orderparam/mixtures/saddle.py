@@ -15,6 +15,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.mixtures.equations import Point, Setup, first_guess, image, pack, unpack
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.fixed_point import Found, iterate_all, polish_all
+from orderparam.mixtures.losses import HardMargin
 from orderparam.mixtures.observables import evaluate_all
 from orderparam.mixtures.pack import Solved, pack_theory
 from orderparam.mixtures.problem import MixtureERM
@@ -25,6 +26,7 @@ from orderparam.results import Solution
 
 _BATCHES = (1, 6, 32)
 _RATIO = 2.0
+_MARGIN_STEPS = 14
 _POLISHED = 80
 _RATE = 2e9
 
@@ -145,13 +147,10 @@ class SaddlePoint(Method):
         found = self._polished(setup, point, jnp.asarray(start))
         if float(found.residual) <= self.tolerance or isinstance(setup.spectrum, Full):
             return found
-        total, target = int(found.evaluations), float(point.strength[0])
-        reach = np.log(max(target, 1e-12))
-        steps = 1 + int(np.ceil(abs(reach) / np.log(_RATIO)))
+        total = int(found.evaluations)
         at: Array | None = None
         before: Array | None = None
-        for strength in np.exp(np.linspace(0.0, reach, steps)):
-            stage = Point(point.alpha, jnp.asarray([strength]))
+        for stage in _path(setup, point):
             guess = _guesses(setup, stage)[0] if at is None else at
             if at is not None and before is not None:
                 guess = 2 * at - before
@@ -180,6 +179,19 @@ class SaddlePoint(Method):
         else:
             found = polish_all(setup, point, start[None], self.tolerance, _POLISHED)
         return Found(*(part[0] for part in found))
+
+
+def _path(setup: Setup, point: Point) -> list[Point]:
+    """Points from an easy one to a hard one: strengths from 1; for the hard margin, samples."""
+    alpha, strength = float(point.alpha[0]), float(point.strength[0])
+    if isinstance(setup.loss, HardMargin):
+        alphas = alpha * (1 - np.geomspace(0.7, 0.01, _MARGIN_STEPS))
+        pairs = [(a, 1.0) for a in (*alphas, alpha)]
+    else:
+        reach = np.log(max(strength, 1e-12))
+        steps = 1 + int(np.ceil(abs(reach) / np.log(_RATIO)))
+        pairs = [(alpha, s) for s in np.exp(np.linspace(0.0, reach, steps))]
+    return [Point(jnp.asarray([a]), jnp.asarray([s])) for a, s in pairs]
 
 
 def batch_size(setup: Setup) -> int:
