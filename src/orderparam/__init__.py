@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orderparam import data, kernels, online
+    from orderparam import data, kernels, mixtures, online
     from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
     from orderparam.results import citation, compare
@@ -19,13 +19,14 @@ __all__ = [
     "estimate",
     "kernels",
     "load",
+    "mixtures",
     "online",
     "simulate",
     "solve",
 ]
 __version__ = "0.1.0"
 
-_FAMILIES = ("data", "kernels", "online")
+_FAMILIES = ("data", "kernels", "mixtures", "online")
 _HOMES = {
     "SavePlan": "contract",
     "check_theory": "conformance",

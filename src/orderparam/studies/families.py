@@ -24,6 +24,7 @@ Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 FAMILIES: dict[str, str] = {
     "kernels": "orderparam.kernels",
+    "mixtures": "orderparam.mixtures",
     "online": "orderparam.online",
 }
 
