@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orderparam import data, kernels
+    from orderparam import data, experts, kernels
     from orderparam.contract import SavePlan
     from orderparam.results import citation, compare
     from orderparam.verbs import estimate, load, simulate, solve
@@ -15,6 +15,7 @@ __all__ = [
     "compare",
     "data",
     "estimate",
+    "experts",
     "kernels",
     "load",
     "simulate",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_FAMILIES = ("data", "kernels")
+_FAMILIES = ("data", "experts", "kernels")
 _HOMES = {
     "SavePlan": "contract",
     "citation": "results",

@@ -1,0 +1,29 @@
+"""Scaling of mixture-of-experts and dense models: rules, adapters and the checks that prove them.
+
+Rules need nothing but names and shapes. PyTorch, Optax and Hugging Face models come in only through
+adapters, which are imported where they are used.
+"""
+
+from orderparam.experts.rules.build import plan_from_shapes
+from orderparam.experts.rules.checks import ScalingWarning
+from orderparam.experts.rules.forward import ForwardMultipliers
+from orderparam.experts.rules.plan import Entry, ScalingPlan
+from orderparam.experts.rules.recipe import Recipe
+from orderparam.experts.rules.role_rules import Role, RoleRules
+from orderparam.experts.rules.role_table import role_table
+from orderparam.experts.rules.shape import Growth, Shape, infer_regime
+
+__all__ = [
+    "Entry",
+    "ForwardMultipliers",
+    "Growth",
+    "Recipe",
+    "Role",
+    "RoleRules",
+    "ScalingPlan",
+    "ScalingWarning",
+    "Shape",
+    "infer_regime",
+    "plan_from_shapes",
+    "role_table",
+]
