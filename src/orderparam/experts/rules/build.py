@@ -13,7 +13,7 @@ from orderparam.experts.rules.checks import (
     sharing_warning,
 )  # fmt: skip
 from orderparam.experts.rules.forward import forward_multipliers
-from orderparam.experts.rules.multipliers import multipliers
+from orderparam.experts.rules.multipliers import gradient_growth, multipliers
 from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.role_rules import Match, RoleRules
@@ -203,6 +203,7 @@ def _entry(
         learning_rate=given.learning_rate,
         epsilon=given.epsilon,
         weight_decay=given.weight_decay,
+        gradient=gradient_growth(role.name, ratio, recipe),
         ratios=ratio,
         in_block=in_block,
     )

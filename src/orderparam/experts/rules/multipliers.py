@@ -56,9 +56,16 @@ def multipliers(
     return Multipliers(std, rate, epsilon, _decay(row, rate, recipe))
 
 
-def is_vector(role: str) -> bool:
-    """Whether weight decay by the usual custom leaves the role out: gains and biases."""
-    return ROWS[role].initial != "normal"
+def gradient_growth(role: str, ratio: Mapping[str, float], recipe: Recipe) -> float:
+    """Growth of a typical entry of a role's gradient, whatever the optimiser.
+
+    This is the epsilon of Adam in mup; other parameterizations do not keep it, but it is what a
+    gradient has to be for features to be learned at every size.
+    """
+    if recipe.head_multiplier and role == "head":
+        return 1 / ratio["n"]
+    depth = ratio["l"] ** -(recipe.depth_exponent or 0.0)
+    return value(ROWS[role].epsilon, ratio) * (depth if ROWS[role].in_block else 1.0)
 
 
 def _std(

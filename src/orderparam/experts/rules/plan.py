@@ -35,6 +35,7 @@ class Entry:
         base_fan_in: `fan_in` of the base model.
         initial: `normal`, `one` or `zero`.
         std, learning_rate, epsilon, weight_decay: Multipliers of the base model's values.
+        gradient: Growth of a typical entry of the gradient.
         ratios: The ratios behind them: n, k, e, l, and h of the role's hidden width.
         in_block: Whether the depth rule applies.
     """
@@ -55,6 +56,7 @@ class Entry:
     learning_rate: float
     epsilon: float
     weight_decay: float
+    gradient: float
     ratios: Mapping[str, float]
     in_block: bool
 
