@@ -171,8 +171,9 @@ def test_a_mixtral_planned_initialised_trained_saved_and_resumed(tmp_path):
     optimizer = torch.optim.AdamW(plan.param_groups(model, lr=0.01, weight_decay=0.01))
     arguments = TrainingArguments(
         output_dir=str(tmp_path / "run"), max_steps=6, per_device_train_batch_size=8, save_steps=3,
-        logging_steps=1, report_to=[], max_grad_norm=0.0, use_cpu=True, train_sampling_strategy="sequential",
-        dataloader_pin_memory=False, lr_scheduler_type="constant",
+        logging_steps=1, report_to=[], max_grad_norm=0.0, use_cpu=True,
+        train_sampling_strategy="sequential", dataloader_pin_memory=False,
+        lr_scheduler_type="constant",
     )  # fmt: skip
     plan.check_clipping(arguments.max_grad_norm)
     schedule = plan.schedule(optimizer, [1.0] * 4 + [0.5, 0.25])

@@ -24,7 +24,8 @@ class Tap:
         gates: Weights of the experts, zero where an expert is not selected.
         preactivation: Of every expert's hidden neurons; its `grad` is filled by the backward pass.
         activation: The same after the activation.
-        aggregate: Weighted sum over experts.
+        aggregate: Weighted sum over experts, times the factor.
+        aggregation: That factor.
     """
 
     input: torch.Tensor
@@ -33,6 +34,7 @@ class Tap:
     preactivation: torch.Tensor
     activation: torch.Tensor
     aggregate: torch.Tensor
+    aggregation: float
 
 
 class Experts(nn.Module):
@@ -91,7 +93,7 @@ class Experts(nn.Module):
         if self.recording:
             if preactivation.requires_grad:
                 preactivation.retain_grad()
-            self.tap = Tap(flat, logits, gates, preactivation, activation, out)
+            self.tap = Tap(flat, logits, gates, preactivation, activation, out, self.aggregation)
         return out.reshape(x.shape)
 
     def gates(

@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts.models.mixture import Experts
-from orderparam.experts.rules.forward import ForwardMultipliers
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.shape import Shape
 
@@ -33,7 +32,7 @@ class Block(nn.Module):
     """Attention and experts, each behind a norm and on a residual branch."""
 
     def __init__(
-        self, shape: Shape, head_dim: int, multipliers: ForwardMultipliers, aggregation: float
+        self, shape: Shape, head_dim: int, aggregation: float | None, residual: float
     ) -> None:
         super().__init__()
         n, sizes = shape.width, shape.sizes
@@ -43,7 +42,7 @@ class Block(nn.Module):
         self.experts = Experts(
             n, sizes["experts"], sizes["active"], sizes["expert"], aggregation=aggregation
         )
-        self.head_dim, self.residual = head_dim, multipliers.residual
+        self.head_dim, self.residual = head_dim, residual
 
     def forward(
         self, x: Float[torch.Tensor, "batch time width"]
@@ -64,8 +63,8 @@ class TransformerMixture(nn.Module):
         vocabulary: Number of tokens.
         context: Largest length of a sequence.
         head_dim: Size of an attention head, fixed along a ladder.
-        multipliers: Of the forward pass.
-        base_active: K of the base: the sum over experts is divided by it, times the multiplier.
+        aggregation: Factor of the sum over experts; 1/K if `None`.
+        residual: Factor of every branch.
     """
 
     def __init__(
@@ -75,20 +74,18 @@ class TransformerMixture(nn.Module):
         context: int = 32,
         *,
         head_dim: int = 16,
-        multipliers: ForwardMultipliers | None = None,
-        base_active: int | None = None,
+        aggregation: float | None = None,
+        residual: float = 1.0,
     ) -> None:
         super().__init__()
         if shape.width % head_dim:
             raise InvalidProblem(
                 f"The width {shape.width} is no multiple of the head size {head_dim}; change one."
             )
-        given = multipliers or ForwardMultipliers()
-        aggregation = given.aggregation / (base_active or shape.sizes["active"])
         self.tokens = nn.Embedding(vocabulary, shape.width)
         self.positions = nn.Embedding(context, shape.width)
         self.blocks = nn.ModuleList(
-            Block(shape, head_dim, given, aggregation) for _ in range(shape.layers)
+            Block(shape, head_dim, aggregation, residual) for _ in range(shape.layers)
         )
         self.norm = nn.RMSNorm(shape.width, eps=1e-6)
         self.head = nn.Linear(shape.width, vocabulary, bias=False)
