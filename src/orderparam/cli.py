@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orderparam import scaling_cli
+from orderparam import ladder_cli, scaling_cli
 from orderparam.terminal import FAILED, NOT_CONVERGED, AsJson, explained, print_json, say
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ Store = Annotated[
 ]
 
 
-for command in scaling_cli.COMMANDS:
+for command in (*scaling_cli.COMMANDS, *ladder_cli.COMMANDS):
     app.command()(command)
 
 

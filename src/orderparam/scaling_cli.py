@@ -1,4 +1,4 @@
-"""The commands for people who scale models: the scaling table, and the checks of real models."""
+"""The command `scale`: the table of roles for people who scale models."""
 
 import json
 import warnings
@@ -36,7 +36,7 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Print how every role scales from a tuned base model to a target."""
-    with explained(as_json), _warnings_as_messages():
+    with explained(as_json), warnings_in_reports():
         from orderparam.experts import Shape, role_table
 
         shapes = [Shape(**read_sizes(text)) for text in (base, target)]
@@ -95,7 +95,7 @@ def read_choices(settings: list[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _warnings_as_messages() -> Iterator[None]:
+def warnings_in_reports() -> Iterator[None]:
     """Plans print their warnings in the report, so that they are not shown twice."""
     from orderparam.experts import ScalingWarning
 

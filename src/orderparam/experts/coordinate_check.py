@@ -49,7 +49,7 @@ class CoordinateCheck:
 
     @property
     def failures(self) -> list[Exponent]:
-        """What did not keep its size."""
+        """What certainly did not keep its size."""
         return [line for line in self.exponents if line.verdict == "fail"]
 
     def exponent(self, observable: str, step: int) -> Exponent:

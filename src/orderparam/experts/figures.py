@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from orderparam.experts.coordinate_check import CoordinateCheck
+    from orderparam.experts.transfer import LearningRateTransfer
 
 _FAMILIES = {
     "act": "Activations",
@@ -72,7 +73,7 @@ def _family(check: "CoordinateCheck", members: list[str], title: str) -> Figure:
         axes.set_title(f"after {step} updates" if step != 1 else "after 1 update")
         axes.set_xlabel("scale factor of the model")
     grid[0, 0].set_ylabel("root mean square of entries")
-    describe(figure, f"{title}: {_model(check)}", _note(check), legend_of=grid[0], columns=5)
+    describe(figure, f"{title}: {_model(check)}", _note(check), legend_of=list(grid[0]), columns=5)
     return figure
 
 
@@ -83,7 +84,12 @@ def _exponents(check: "CoordinateCheck") -> Figure:
     names = sorted({line.observable for line in lines if line.verdict != "not judged"})[::-1]
     height = max(2.7, 0.2 * len(names))
     figure, grid = panels(1, len(steps), size=(2.6, height), sharey=True, sharex=True)
-    colours = {"pass": colour(1), "fail": colour(5), "not judged": "#999999"}
+    colours = {
+        "pass": colour(1),
+        "fail": colour(5),
+        "undecided": colour(0),
+        "not judged": "#999999",
+    }
     for axes, step in zip(grid[0], steps, strict=True):
         for line in lines:
             if line.step != step or line.observable not in names:
@@ -101,7 +107,9 @@ def _exponents(check: "CoordinateCheck") -> Figure:
     grid[0, 0].set_yticks(range(len(names)), names)
     bound = max((abs(line.slope) for line in lines if line.observable in names), default=1.0)
     grid[0, 0].set_xlim(-1.15 * bound - 0.1, 1.15 * bound + 0.1)
-    describe(figure, f"Exponents: {_model(check)}", _note(check), legend_of=grid[0], columns=4)
+    describe(
+        figure, f"Exponents: {_model(check)}", _note(check), legend_of=list(grid[0]), columns=4
+    )
     return figure
 
 
@@ -115,3 +123,38 @@ def _note(check: "CoordinateCheck") -> str:
     """What points and bars are."""
     seeds = check.solution["seed"].size
     return f"Means over {seeds} runs; bars: standard deviation over runs, intervals 95 %."
+
+
+@styled
+def transfer_figure(result: "LearningRateTransfer") -> Figure:
+    """Held-out loss against learning rate, one curve for each size, with the optimum marked."""
+    figure, grid = panels(1, 1, size=(4.6, 3.2))
+    axes = grid[0, 0]
+    for i, (size, optimum) in enumerate(zip(result.sizes, result.optima, strict=True)):
+        mean, low, high = (f(result.loss[i], axis=1) for f in (np.mean, np.min, np.max))
+        shown = np.isfinite(mean)
+        x = np.array(result.factors)
+        axes.errorbar(
+            x[shown], mean[shown], [(mean - low)[shown], (high - mean)[shown]], capsize=2,
+            color=colour(i), marker=marker(i), markersize=4, label=f"size {size}",
+        )  # fmt: skip
+        if np.isfinite(optimum.loss):
+            axes.plot(
+                optimum.factor, optimum.loss, marker="*", markersize=12, color=colour(i),
+                markeredgecolor="black", linestyle="none", zorder=4,
+            )  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator([float(f) for f in result.factors]))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_yscale("log")
+    axes.set_xlabel("factor of the base's learning rates")
+    axes.set_ylabel(f"held-out loss after {result.settings['steps']} updates")
+    shift = f"optimum moves by {result.shift:+.2f} octaves when the size doubles"
+    describe(
+        figure, f"Learning-rate transfer: {result.settings['parameterization']}",
+        f"{shift}.\nMeans and range over {result.loss.shape[2]} runs; stars: fitted optimum. "
+        "Diverged runs are left out.",
+        legend_of=[axes], columns=4,
+    )  # fmt: skip
+    return figure

@@ -122,11 +122,11 @@ def balancing_loss(
     Args:
         logits: Of the router.
         selected: Which experts each input uses, or gates that stand for it under soft routing.
-        normalised: Whether F and P are divided by their sums, which makes the gradient per logit
-            shrink with the number of experts as that of the task does.
+        normalised: Whether F is divided by its sum K, which makes the gradient per logit shrink
+            with the number of experts as that of the task does; P sums to one in any case.
     """
     share = selected.float().mean(dim=0).detach()
-    probability = torch.sigmoid(logits).mean(dim=0)
+    probability = torch.softmax(logits, dim=-1).mean(dim=0)
     if normalised:
-        share, probability = share / share.sum(), probability / probability.sum()
+        share = share / share.sum()
     return logits.shape[-1] * (share * probability).sum()
