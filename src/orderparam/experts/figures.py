@@ -73,7 +73,13 @@ def _family(check: "CoordinateCheck", members: list[str], title: str) -> Figure:
         axes.set_title(f"after {step} updates" if step != 1 else "after 1 update")
         axes.set_xlabel("scale factor of the model")
     grid[0, 0].set_ylabel("root mean square of entries")
-    describe(figure, f"{title}: {_model(check)}", _note(check), legend_of=list(grid[0]), columns=5)
+    describe(
+        figure,
+        f"{title}: {_model(check)}",
+        _note(check, "standard deviation over runs"),
+        legend_of=list(grid[0]),
+        columns=5,
+    )
     return figure
 
 
@@ -108,7 +114,11 @@ def _exponents(check: "CoordinateCheck") -> Figure:
     bound = max((abs(line.slope) for line in lines if line.observable in names), default=1.0)
     grid[0, 0].set_xlim(-1.15 * bound - 0.1, 1.15 * bound + 0.1)
     describe(
-        figure, f"Exponents: {_model(check)}", _note(check), legend_of=list(grid[0]), columns=4
+        figure,
+        f"Exponents: {_model(check)}",
+        _note(check, "95 % interval of the mean over runs"),
+        legend_of=list(grid[0]),
+        columns=4,
     )
     return figure
 
@@ -119,10 +129,10 @@ def _model(check: "CoordinateCheck") -> str:
     return f"{recipe.parameterization}, {recipe.optimizer}, regime {check.plan.regime}"
 
 
-def _note(check: "CoordinateCheck") -> str:
+def _note(check: "CoordinateCheck", bars: str) -> str:
     """What points and bars are."""
     seeds = check.solution["seed"].size
-    return f"Means over {seeds} runs; bars: standard deviation over runs, intervals 95 %."
+    return f"Means over {seeds} runs; bars: {bars}."
 
 
 @styled

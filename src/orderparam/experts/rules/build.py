@@ -110,10 +110,11 @@ def _regime(recipe: Recipe, inferred: str) -> str:
     """The given regime, or the inferred one."""
     if recipe.regime is not None:
         return recipe.regime
-    if inferred == "base" and recipe.parameterization == "mssp" and recipe.sharing != "groups":
+    if inferred == "base" and recipe.parameterization == "mssp" and recipe.sharing is None:
         raise InvalidProblem(
             "Base and target have the same sizes, so that no regime can be inferred, but MSSP "
-            "starts differently in each; give regime='I', 'II' or 'III', or sharing='groups'."
+            "starts differently in each; give regime='I', 'II' or 'III', or say how experts share "
+            "their draws."
         )
     return inferred
 
