@@ -3,4 +3,4 @@
 import importlib.util
 
 # Without PyTorch these files cannot even be imported; `make test` runs without it on purpose.
-collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["*.py"]

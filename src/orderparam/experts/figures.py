@@ -141,12 +141,12 @@ def transfer_figure(result: "LearningRateTransfer") -> Figure:
     figure, grid = panels(1, 1, size=(4.6, 3.2))
     axes = grid[0, 0]
     for i, (size, optimum) in enumerate(zip(result.sizes, result.optima, strict=True)):
-        mean, low, high = (f(result.loss[i], axis=1) for f in (np.mean, np.min, np.max))
-        shown = np.isfinite(mean)
-        x = np.array(result.factors)
+        shown = np.isfinite(result.loss[i]).all(axis=1)
+        runs, x = result.loss[i][shown], np.array(result.factors)[shown]
+        mean = runs.mean(axis=1)
         axes.errorbar(
-            x[shown], mean[shown], [(mean - low)[shown], (high - mean)[shown]], capsize=2,
-            color=colour(i), marker=marker(i), markersize=4, label=f"size {size}",
+            x, mean, [mean - runs.min(axis=1), runs.max(axis=1) - mean], color=colour(i),
+            marker=marker(i), markersize=4, capsize=2, label=f"size {size}",
         )  # fmt: skip
         if np.isfinite(optimum.loss):
             axes.plot(
