@@ -13,31 +13,12 @@ from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts.adapters.extras import needed
+from orderparam.experts.optimum import NEIGHBOURS, Optimum, find_optimum
 from orderparam.experts.setup import Builder
 from orderparam.progress import progress as progress_bar
 from orderparam.results.files import atomic_write
 
-_BOOTSTRAP = 200
-_NEIGHBOURS = 3  # points of the parabola around the lowest loss
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """The best learning rate of one size.
-
-    Args:
-        size: Scale factor.
-        factor: Factor of the learning rates with the lowest fitted loss.
-        log2_se: Standard error of its base-2 logarithm, by bootstrap over seeds; NaN with one seed.
-        loss: Lowest mean loss on the grid.
-        edge: Whether it lies at the end of the grid, so that the true optimum may be elsewhere.
-    """
-
-    size: int
-    factor: float
-    log2_se: float
-    loss: float
-    edge: bool
+_DIVERGED = 10.0  # times the loss before training
 
 
 @dataclass(frozen=True)
@@ -47,7 +28,8 @@ class LearningRateTransfer:
     Args:
         sizes: Scale factors.
         factors: Factors of the base's learning rates.
-        loss: Held-out loss by size, factor and seed; infinite where a run diverged.
+        loss: Held-out loss by size, factor and seed; infinite where a run diverged, that is ended
+            above ten times the loss of its start.
         optima: The best factor of every size.
         shift: Growth of log2(best factor) when the size doubles.
         shift_se: Its standard error; NaN with one seed.
@@ -162,7 +144,7 @@ def judged(
         loss: Losses; infinite where a run diverged.
         settings: What was trained, for the record.
     """
-    optima = tuple(_optimum(s, factors, loss[i]) for i, s in enumerate(sizes))
+    optima = tuple(find_optimum(s, factors, loss[i]) for i, s in enumerate(sizes))
     x = np.log2(np.array(sizes, dtype=float))
     centred = x - x.mean()
     logs = np.log2([optimum.factor for optimum in optima])
@@ -186,9 +168,15 @@ def judged(
 
 
 def _trained(setup: Any, steps: int) -> float:
-    """Held-out loss after training, infinite if it is not finite."""
+    """Held-out loss after training, infinite if it is not finite or ten times that of the start."""
     import torch  # pyright: ignore[reportMissingImports]
 
+    def held_out() -> float:
+        inputs, labels = setup.test or setup.probe
+        with torch.no_grad():
+            return float(setup.loss(setup.model(inputs), labels))
+
+    start = held_out()
     for step in range(steps):
         inputs, labels = setup.batch(step)
         setup.optimizer.zero_grad(set_to_none=True)
@@ -197,47 +185,14 @@ def _trained(setup: Any, steps: int) -> float:
         setup.optimizer.step()
         if not math.isfinite(float(loss.detach())):
             return math.inf
-    inputs, labels = setup.test or setup.probe
-    with torch.no_grad():
-        final = float(setup.loss(setup.model(inputs), labels))
-    return final if math.isfinite(final) else math.inf
-
-
-def _optimum(
-    size: int, factors: tuple[float, ...], loss: Float[np.ndarray, "factor seed"]
-) -> Optimum:
-    """The minimum of a parabola through the lowest mean loss and its neighbours."""
-    mean = loss.mean(axis=1)
-    if not np.isfinite(mean).any():
-        return Optimum(size, factors[0], math.nan, math.inf, True)
-    lowest = int(mean.argmin())
-    seeds = loss.shape[1]
-    se = math.nan
-    if seeds > 1:
-        generator = np.random.default_rng(0)
-        draws = generator.integers(seeds, size=(_BOOTSTRAP, seeds))
-        logs = [math.log2(_parabola(factors, loss[:, draw].mean(axis=1))) for draw in draws]
-        se = float(np.std(logs))
-    edge = lowest == 0 or lowest == len(factors) - 1
-    return Optimum(size, _parabola(factors, mean), se, float(mean[lowest]), edge)
-
-
-def _parabola(factors: tuple[float, ...], mean: Float[np.ndarray, " factor"]) -> float:
-    """Where a parabola in log2(factor) through the lowest point and its neighbours is lowest."""
-    lowest = int(np.where(np.isfinite(mean), mean, np.inf).argmin())
-    start = min(max(lowest - 1, 0), len(factors) - _NEIGHBOURS)
-    window = slice(start, start + _NEIGHBOURS)
-    x, y = np.log2(factors[window]), mean[window]
-    if not np.isfinite(y).all() or lowest in (0, len(factors) - 1):
-        return factors[lowest]
-    curvature, slope, _ = np.polyfit(x - x[1], y, 2)
-    return float(2 ** (x[1] + np.clip(-slope / (2 * curvature), x[0] - x[1], x[2] - x[1])))
+    final = held_out()
+    return final if final < _DIVERGED * start else math.inf
 
 
 def _check(sizes: Sequence[int], factors: Sequence[float], steps: int, seeds: int) -> None:
     """Refuse grids that cannot show an optimum."""
     rising = list(sizes) == sorted(set(sizes)) and list(factors) == sorted(set(factors))
-    if not rising or len(sizes) < 2 or len(factors) < _NEIGHBOURS or min(factors) <= 0:
+    if not rising or len(sizes) < 2 or len(factors) < NEIGHBOURS or min(factors) <= 0:
         raise InvalidProblem(
             "A sweep needs two or more increasing sizes and three or more increasing positive "
             f"factors, but has sizes {list(sizes)} and factors {list(factors)}; give more."
