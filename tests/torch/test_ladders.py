@@ -51,6 +51,7 @@ def test_results_are_labelled_and_written(checks, tmp_path):
     check = checks["mssp"]
     value = check.solution["value"]
     assert value.dims == ("observable", "time", "size", "seed")
+    assert str(value.sel(observable="act/u")["meaning"].values) == "preactivations of experts"
     folder = check.save(tmp_path / "check")
     written = {path.name for path in folder.iterdir()}
     assert {"coordcheck.nc", "exponents.csv", "exponents.json", "plan.json", "agg.png"} <= written

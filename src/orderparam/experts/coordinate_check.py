@@ -19,6 +19,7 @@ import numpy as np
 from orderparam.errors import InvalidProblem
 from orderparam.experts.adapters.extras import needed
 from orderparam.experts.exponents import Exponent, judge
+from orderparam.experts.glossary import meaning
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.setup import Builder
 from orderparam.progress import progress as progress_bar
@@ -203,6 +204,9 @@ def _solution(
         {"value": Variable(("observable", "time", "size", "seed"), values, "observable")},
         {
             "observable": Coordinate(("observable",), np.array(names), "observable"),
+            "meaning": Coordinate(
+                ("observable",), np.array([meaning(name)[1] for name in names]), "meaning"
+            ),
             "time": Coordinate(("time",), np.array(steps), "updates", "steps"),
             "size": Coordinate(("size",), np.array(sizes), "scale factor"),
             "seed": Coordinate(("seed",), np.arange(seeds), "seed"),
