@@ -28,7 +28,11 @@ class ProblemSection(_Section):
 
 
 class TheorySection(_Section):
-    """`[theory]`: the method's name (the problem's default without one), then its settings."""
+    """`[theory]`: the method's name (the problem's default without one), then its settings.
+
+    A table that has the name of a method, such as `[theory.causal]`, holds settings of that
+    method alone, for studies that vary the method.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -36,16 +40,20 @@ class TheorySection(_Section):
 
 
 class ExperimentSection(_Section):
-    """`[experiment]`: the finite systems; one of the sizes, as the family names it."""
+    """`[experiment]`: the finite systems; one of the sizes, as the family names it.
+
+    `parameterization` is for families whose finite systems have several.
+    """
 
     width: list[int] | None = Field(default=None, min_length=1)
     dimension: list[int] | None = Field(default=None, min_length=1)
     size: list[int] | None = Field(default=None, min_length=1)
     seeds: int | list[int] = 4
     precision: Literal["float32", "float64"] = "float32"
+    parameterization: str | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `simulate`: sizes that were given, seeds and precision."""
+        """The arguments of `simulate`: what was given, seeds and precision."""
         return self.model_dump(exclude_none=True)
 
     def sizes(self) -> str:
