@@ -1,12 +1,13 @@
 """Claims about single neurons: their distribution, and their process in the first two steps."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.captions import gamma0
+from orderparam.kernels.captions import gamma0, words
 from orderparam.kernels.measures import excess_kurtosis, field_block
 from orderparam.kernels.two_steps import first_predictions
 from orderparam.plots.pair import Pair
@@ -36,36 +37,36 @@ def _law(pair: Pair, field: str) -> list[Finding]:
     if pair.experiment is None:
         return []
     pvalues, distances, gaps = [], [], []
-    for layer in pair.theory["layer"].values:
-        for time in pair.theory["field_time"].values:
+    for layer in pair.theory["layer"].values.tolist():
+        for time in pair.theory["field_time"].values.tolist():
             ours = field_block(pair.theory, field, layer, time)
             theirs = field_block(pair.experiment, field, layer, time)
             for a, b in zip(ours, theirs, strict=True):
                 # Each side in its own units: the kernels' own fluctuations are another claim.
-                test = stats.ks_2samp(a / a.std(), b / b.std(), method="asymp")
+                test: Any = stats.ks_2samp(a / a.std(), b / b.std(), method="asymp")
                 pvalues.append(float(test.pvalue))
                 distances.append(float(test.statistic))
             (k, k_se), (n, n_se) = excess_kurtosis(ours), excess_kurtosis(theirs)
             gaps.append(abs(k - n) / float(np.hypot(k_se, n_se)))
     least = min(pvalues) * len(pvalues)
-    statement = f"{field}: largest Kolmogorov distance of neurons from the theory, {pair.label}"
+    statement = f"{field}: largest Kolmogorov distance of neurons from the theory, {words(pair)}"
     expected = f"explained by chance at level {LEVEL:g} over {len(pvalues)} tests"
     note = f"smallest p-value times number of tests: {min(least, 1):.2g}"
     first = Finding(statement, max(distances), expected, judged(least > LEVEL), note=note)
-    statement = f"{field}: largest gap in excess kurtosis, in standard errors, {pair.label}"
+    statement = f"{field}: largest gap in excess kurtosis, in standard errors, {words(pair)}"
     second = Finding(statement, max(gaps), f"below {ROOM:g}", judged(max(gaps) < ROOM))
     return [first, second]
 
 
 def _gaussian(pair: Pair, lazy: bool) -> Finding:
     """The largest excess kurtosis of preactivations of all layers after training."""
-    time = pair.theory["field_time"].values[-1]
+    time = int(pair.theory["field_time"].values[-1])
     values = [
         excess_kurtosis(field_block(pair.theory, "h", layer, time))
-        for layer in pair.theory["layer"].values
+        for layer in pair.theory["layer"].values.tolist()
     ]
     value, se = max(values, key=lambda pair: abs(pair[0]))
-    statement = f"h: largest excess kurtosis of a layer after training, {pair.label}"
+    statement = f"h: largest excess kurtosis of a layer after training, {words(pair)}"
     if lazy:
         expected, holds = "below 0.1: Gaussian", abs(value) < 0.1
     else:
@@ -90,8 +91,8 @@ def two_steps(pairs: Sequence[Pair]) -> list[Finding]:
                 se = float(pair.theory["f_se"].isel(at)) if "f_se" in pair.theory else 0.0
                 # Few replicates: Student's t, and the rounding of an exact answer.
                 room = ROOM * 1.5 * se + 1e-9
-                statement = f"prediction of sample {sample} after {step} steps, {pair.label}"
+                statement = f"prediction of sample {sample} after {step} steps, {words(pair)}"
                 expected = f"{exact[step, sample]:.6f} within six standard errors"
-                holds = abs(value - exact[step, sample]) < room
+                holds = bool(abs(value - exact[step, sample]) < room)
                 found.append(Finding(statement, value, expected, judged(holds), se=se, note=note))
     return found

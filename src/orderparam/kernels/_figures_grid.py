@@ -49,7 +49,6 @@ def loss_grid(pairs: Sequence[Pair]) -> Figure:
         handles.append(
             Line2D([], [], color=THEORY, linestyle=(0, (4, 2)), label=f"networks, N = {width}")
         )
-    axes[0, 0].set_label("")
     _legend(figure, "Training loss at every depth and feature-learning strength",
             f"{grid_text(pairs)}\n{BANDS}", handles, len(handles))  # fmt: skip
     return figure
@@ -145,7 +144,7 @@ def _legend(figure: Figure, title: str, note: str, handles: list[Line2D], column
     """Title, note and a legend that names styles instead of single curves."""
     # `describe` collects legends of panels; this one speaks of all panels alike.
     holder = figure.axes[0]
-    for artist in holder.lines + holder.collections:
+    for artist in [*holder.lines, *holder.collections]:
         artist.set_label("_")
     for handle in handles:
         holder.add_line(handle)

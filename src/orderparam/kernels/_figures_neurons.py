@@ -58,7 +58,7 @@ def kurtosis(pairs: Sequence[Pair]) -> Figure:
             for side, label in ((0, "theory"), (1, f"neurons, N = {(pairs[0].sizes or [0])[-1]}")):
                 solutions = [p.theory if side == 0 else p.experiment for p in pairs]
                 values = [
-                    excess_kurtosis(field_block(s, name, layer, s["field_time"].values[-1]))
+                    excess_kurtosis(field_block(s, name, layer, int(s["field_time"].values[-1])))
                     for s in solutions
                     if s is not None
                 ]
@@ -98,11 +98,11 @@ def first_steps(pairs: Sequence[Pair]) -> Figure:
             panel.plot(range(3), exact[:, sample], "x", color=THEORY, markersize=7, zorder=4,
                        label="two steps by quadrature")  # fmt: skip
             if pair.sizes:
-                runs = pair.runs("f", pair.sizes[-1]).isel(sample=sample)
+                runs = pair.runs("f", pair.sizes[0]).isel(sample=sample)
                 runs = runs.transpose("seed", "time").values
                 panel.fill_between(
-                    steps, runs.min(0), runs.max(0), color=style, alpha=0.2, lw=0,
-                    label=f"networks, N = {pair.sizes[-1]}, range over seeds",
+                    steps, runs.min(0), runs.max(0), color=style, alpha=0.25, lw=0,
+                    label=f"networks, N = {pair.sizes[0]}, range over {len(runs)} seeds",
                 )  # fmt: skip
         panel.set(xlabel="step of gradient descent", title=pair.label)
     axes[0, 0].set_ylabel(r"prediction $f_\mu$")

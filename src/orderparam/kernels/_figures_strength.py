@@ -37,16 +37,19 @@ def strength(pairs: Sequence[Pair]) -> Figure:
     speed.set_ylabel(r"learning time until $\mathcal{L} = \mathcal{L}(0)/10$")
     _ranges(speed, pairs, lambda p: _crossing_times(p), 2)
     for index, (name, at, text) in enumerate(_ALIGNMENTS):
-        value = [float(p.theory[name].isel(time=-1, **at)) for p in pairs]
+        value = [float(p.theory[name].isel({"time": -1, **at})) for p in pairs]
         bar = [
-            2 * float(p.theory[name].copy(data=standard_error(p.theory, name)).isel(time=-1, **at))
+            2
+            * float(
+                p.theory[name].copy(data=standard_error(p.theory, name)).isel({"time": -1, **at})
+            )
             for p in pairs
         ]
         aligned.errorbar(x, value, yerr=bar, color=colour(index), marker="_", label=text)
         _ranges(
             aligned,
             pairs,
-            lambda p, n=name, a=at: p.runs(n, p.sizes[-1]).isel(time=-1, **a).values,
+            lambda p, n=name, a=at: p.runs(n, p.sizes[-1]).isel({"time": -1, **a}).values,
             index,
         )
     aligned.set(xscale="log", xlabel=r"feature-learning strength $\gamma_0$")

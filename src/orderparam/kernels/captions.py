@@ -82,6 +82,11 @@ def gamma_text(value: float) -> str:
     return rf"$\gamma_0 = {value:g}$"
 
 
+def words(pair: Pair) -> str:
+    """A case in plain words, for tables."""
+    return f"L = {depth(pair)}, gamma0 = {gamma0(pair):g}"
+
+
 def _training(pair: Pair) -> str:
     problem = pair.theory.problem
     rate = rf"$\eta = {problem['learning_rate']:g}$"

@@ -57,7 +57,7 @@ def motion(kernel: Float[np.ndarray, "*runs time sample sample_"]) -> Float[np.n
     """Change of a kernel in training, |K(T) - K(0)| / |K(0)|."""
     first, last = kernel[..., 0, :, :], kernel[..., -1, :, :]
     norm = np.linalg.norm(first, axis=(-2, -1))
-    return np.linalg.norm(last - first, axis=(-2, -1)) / norm
+    return np.asarray(np.linalg.norm(last - first, axis=(-2, -1)) / norm)
 
 
 def leading_share(
