@@ -55,17 +55,16 @@ def widths(pairs: Sequence[Pair]) -> list[Finding]:
     """Single networks deviate from the theory by an amount that falls as N^(-1/2)."""
     measured = with_networks(pairs, "widths")
     found = []
-    for name, symbol in VARIABLES.items():
+    for name in VARIABLES:
         if not all(name in pair.theory for pair in measured):
             continue
         each = [deviations(pair, name) for pair in measured]
         slopes = [slope for slope in (d.slope() for d in each) if slope is not None]
         if len(slopes) < len(each):
             raise InvalidProblem("The claim about widths needs two widths or more; add one.")
-        highest = max(upper for _, _, upper in slopes)
-        holds = highest < 0
-        statement = f"{symbol}: largest upper end of the slope's 95 % interval over all cases"
-        found.append(Finding(statement, highest, "below 0 in every case", judged(holds)))
+        highest = max(slope for slope, _, _ in slopes)
+        statement = f"{name}: largest slope of log deviation against log width over all cases"
+        found.append(Finding(statement, highest, "below 0 in every case", judged(highest < 0)))
         values = np.array([slope for slope, _, _ in slopes])
         mean = float(values.mean())
         # A single case has no spread over cases; the half width of its interval takes its place.
@@ -73,7 +72,7 @@ def widths(pairs: Sequence[Pair]) -> list[Finding]:
         se = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else spread
         holds = bool(abs(mean + 0.5) <= SLOPE_ROOM + 2 * se)
         expected = f"-0.5 within {SLOPE_ROOM} and two standard errors"
-        statement = f"{symbol}: slope of log deviation against log width, mean over cases"
+        statement = f"{name}: slope of log deviation against log width, mean over cases"
         found.append(Finding(statement, mean, expected, judged(holds), se=float(se)))
     return found
 
