@@ -82,21 +82,23 @@ class Family:
                     raise self.source.unknown_name((key,), name, known)
 
     def _method(self, study: Study, problem: Problem) -> Method:
-        """The method of `[theory]`, by the name that the class carries."""
-        name = study.theory.method
+        """The method of `[theory]`, by the name that the class carries, with its settings."""
+        known: dict[str, Any] = {
+            candidate.name: candidate
+            for candidate in vars(self.module).values()
+            if _is(candidate, Method) and candidate is not Method
+        }
+        name = study.theory.method or problem.default_method().name
+        if name not in known:
+            raise self.source.unknown_name(("theory", "method"), name, known)
         settings = study.theory.model_dump(exclude={"method"})
-        if name is None:
-            chosen: Any = type(problem.default_method())
-        else:
-            known = {
-                candidate.name: candidate
-                for candidate in vars(self.module).values()
-                if _is(candidate, Method) and candidate is not Method
-            }
-            if name not in known:
-                raise self.source.unknown_name(("theory", "method"), name, known)
-            chosen = known[name]
-        return self._call(chosen, settings, ("theory",))
+        shared = {key: value for key, value in settings.items() if key not in known}
+        own = settings.get(name, {})
+        parameters = inspect.signature(known[name]).parameters
+        for key in own:
+            if key not in parameters:
+                raise self.source.unknown(("theory", name, key), parameters)
+        return self._call(known[name], {**shared, **own}, ("theory",))
 
     def _made(self, table: Mapping[str, Any], path: Path, known: Mapping[str, Any]) -> Any:
         """The object that a table with a `kind`, one of the known names, describes."""

@@ -28,7 +28,11 @@ class ProblemSection(_Section):
 
 
 class TheorySection(_Section):
-    """`[theory]`: the method's name (the problem's default without one), then its settings."""
+    """`[theory]`: the method's name (the problem's default without one), then its settings.
+
+    A table that has the name of a method, such as `[theory.causal]`, holds settings of that
+    method alone, for studies that vary the method.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
