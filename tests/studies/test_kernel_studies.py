@@ -7,6 +7,7 @@ import pytest
 
 import orderparam as op
 from orderparam.kernels import _claims_limits, claims
+from orderparam.kernels.figures import FIGURES
 from orderparam.kernels.two_steps import first_predictions
 from orderparam.plots import Pair
 from orderparam.results import Solution
@@ -106,7 +107,14 @@ def test_studies_run_with_figures_and_findings(runs, name):
         assert np.isfinite(float(finding["measured"])), finding
     drawn = {path.stem for path in finished.folder.glob("*.png")}
     assert all(any(stem.startswith(figure) for stem in drawn) for figure in study.figures)
-    json.dumps(finished.summary)
+    pairs = pairs_of(finished)
+    for kind in map(FIGURES.get, study.figures):
+        shown = pairs[:1] if kind.each_case else pairs
+        for group in [shown] if kind.runs else [shown, [Pair(p.theory) for p in shown]]:
+            figure = kind.draw(group)
+            assert figure.get_suptitle()
+            assert figure.axes[0].get_ylabel()
+            assert any(panel.get_xlabel() for panel in figure.axes)
 
 
 def test_methods_share_their_networks(runs):
