@@ -46,11 +46,11 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        loss: str = "logistic",
-        penalty: str = "l2",
-        strength: float = 0.1,
-        fit_bias: bool = True,
-        shrinkage: float = 0.0,
+        loss: Any = "logistic",
+        penalty: Any = "l2",
+        strength: Any = 0.1,
+        fit_bias: Any = True,
+        shrinkage: Any = 0.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty

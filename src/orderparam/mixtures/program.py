@@ -168,7 +168,7 @@ class MessageProgram(Program):
         return -first, second / (1 + V * second)
 
     def _bias(self, fields: list[Array], V: Array, guess: Array) -> Array:
-        def step(_: int, b: Array) -> Array:
+        def step(_: Array, b: Array) -> Array:
             total, curvature = jnp.zeros(()), jnp.zeros(())
             for k, field in enumerate(fields):
                 f, slope = self._forces(field + b, V[k], k)

@@ -110,7 +110,7 @@ def settled_bias(setup: Setup, alpha: Array, x: Overlaps) -> Float[Array, " outp
     if not setup.fit_bias:
         return x.b
 
-    def step(_: int, b: Array) -> Array:
+    def step(_: Array, b: Array) -> Array:
         hats, _loss = channel(setup, alpha, x._replace(b=b))
         curvature = jnp.sum(hats.V, axis=0)
         move = jnp.linalg.solve(curvature + 1e-12 * jnp.eye(len(b)), jnp.sum(hats.m, axis=0))
