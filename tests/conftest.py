@@ -4,6 +4,8 @@ import os
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
+import jax
+import pytest
 from jaxtyping import install_import_hook
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -19,3 +21,10 @@ CHECKER = (
 )
 # Has to come before the first import of the package, which is why it is not a fixture.
 install_import_hook("orderparam", CHECKER)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_dropped():
+    """Each compiled program maps memory, of which a process may hold a limited number of pieces."""
+    yield
+    jax.clear_caches()
