@@ -35,7 +35,8 @@ TINY = {
     "deep-linear": (*SMALL, "problem.steps=101", "save.steps=21", "problem.data.count=3"),
     "method-errors": (
         *SMALL, *OWN, *INDEPENDENT, "theory.alternating.samples=64", "problem.steps=4",
-        "theory.alternating.replicates=2", "problem.network.depth=2", "problem.gamma0=[0.5, 2.0]",
+        "theory.alternating.replicates=2", "theory.perturbation.samples=256",
+        "theory.perturbation.replicates=2", "problem.network.depth=2", "problem.gamma0=[0.5, 2.0]",
         "save.steps=4",
     ),
     "single-site": (

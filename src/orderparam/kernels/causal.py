@@ -26,7 +26,7 @@ from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import initial_kernels, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.program import kernel_program, layout
+from orderparam.kernels.program import KernelProgram, kernel_program, layout
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
@@ -59,6 +59,7 @@ class Causal(KernelMethod):
     """
 
     name: ClassVar[str] = "causal"
+    program: ClassVar[type[KernelProgram]] = KernelProgram
 
     samples: int = eqx.field(static=True)
     replicates: int = eqx.field(static=True)
@@ -193,7 +194,7 @@ class Causal(KernelMethod):
             last = step
 
         return run(
-            kernel_program(problem),
+            kernel_program(problem, self.program),
             state,
             grid,
             fields_at=grid.tolist() if save.two_time else save.fields_at,

@@ -14,11 +14,6 @@ from orderparam.plots.deviation import deviations
 from orderparam.plots.pair import Pair
 from orderparam.results import Finding, Solution, compare, judged
 
-LAZY = ("static-ntk", "perturbation")
-"""Approximations that are right in the lazy limit, so that their errors start from zero.
-
-Without responses even lazy predictions miss what is learned below the last layer."""
-
 SLOPE_ROOM = 0.15
 """How far the mean slope may be from -1/2: the bias of order 1/N makes it steeper."""
 
@@ -173,8 +168,6 @@ def breakdown(pairs: Sequence[Pair]) -> list[Finding]:
         statement = f"{name}: relative error of f, {words(cases[-1])}"
         expected = "rejected, above five standard errors"
         found.append(Finding(statement, last.value, expected, judged(fails), se=last.se))
-        if name not in LAZY:
-            continue
         small, growth = errors[0], last.value - errors[0].value
         statement = f"{name}: growth of that error from {words(cases[0])}"
         holds = growth > 3 * float(np.hypot(small.se, last.se))

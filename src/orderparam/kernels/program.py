@@ -27,8 +27,10 @@ def layout(problem: KernelEvolution, response: bool = True) -> Layout:
     return layers_of(problem).layout(response)
 
 
-def kernel_program(problem: KernelEvolution) -> "KernelProgram":
-    """The program that trains `problem`."""
+def kernel_program(
+    problem: KernelEvolution, kind: "type[KernelProgram] | None" = None
+) -> "KernelProgram":
+    """The program that trains `problem`, of a `kind` of its own if given."""
     data, batches = problem.data, problem.batches
     train = data.x / np.sqrt(data.dimension)
     inputs = np.concatenate([train, data.x_test / np.sqrt(data.dimension)])
@@ -40,7 +42,7 @@ def kernel_program(problem: KernelEvolution) -> "KernelProgram":
         inputs = _independent(inputs)
     indices = None if batches is None else batches.indices(data.count, problem.steps)
     numbers = (problem.gamma0, problem.rates(), problem.weight_decay, problem.momentum)
-    return KernelProgram(
+    return (kind or KernelProgram)(
         layers_of(problem),
         problem.loss,
         problem.centered,
@@ -97,12 +99,7 @@ class KernelProgram(Program):
         """Forward, error signal, backward, observe, then update all weights."""
         inputs, y, weights = self._samples(t)
         state, h, phi = self.layers.forward(state, inputs)
-        f = self.layers.readout(state, phi) / self.gamma0
-        # At infinite width f(0) = 0; subtracting the sampled value of followed inputs lowers noise.
-        followed = f[-self.inputs.shape[0] :]
-        f0 = jnp.where(t == 0, followed, state.vectors["f0"]) * float(self.centered)
-        state = state.keep("f0", None, f0)
-        f = jnp.concatenate([f[: -self.inputs.shape[0]], followed - f0])
+        state, f = self.predictions(state, t, phi)
         state, tape = self.layers.backward(state, h, phi)
         observed, fields = self._observe(state, f, y, tape)
         state, delta = self.error_signal(state, f[: y.shape[0]], y)
@@ -110,6 +107,17 @@ class KernelProgram(Program):
         heavy = self.layers.heavy
         rule = Rule(self.rates[t], self.rates[t] * self.decay, self.momentum, heavy)
         return self.layers.update(state, inputs, tape, signal, rule), observed, fields
+
+    def predictions(
+        self, state: State, t: Int[Array, ""], phi: list[Array]
+    ) -> tuple[State, Float[Array, "sample output"]]:
+        """Predictions f for all samples of the step, less its first value where that is asked."""
+        f = self.layers.readout(state, phi) / self.gamma0
+        # At infinite width f(0) = 0; subtracting the sampled value of followed inputs lowers noise.
+        followed = f[-self.inputs.shape[0] :]
+        f0 = jnp.where(t == 0, followed, state.vectors["f0"]) * float(self.centered)
+        state = state.keep("f0", None, f0)
+        return state, jnp.concatenate([f[: -self.inputs.shape[0]], followed - f0])
 
     def error_signal(self, state: State, f: Array, y: Array) -> tuple[State, Array]:
         """Delta = -dl/df of the samples that are trained on."""
