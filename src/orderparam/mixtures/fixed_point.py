@@ -21,15 +21,15 @@ class Search(NamedTuple):
     """State of the iteration; `best` is the point of smallest residual so far."""
 
     count: Int[Any, ""]
-    at: Float[Any, " unknown"]
-    best: Float[Any, " unknown"]
-    residual: Float[Any, ""]
-    points: Float[Any, "memory unknown"]
-    steps: Float[Any, "memory unknown"]
-    known: Int[Any, ""]
-    damping: Float[Any, ""]
-    rest: Int[Any, ""]
-    stale: Int[Any, ""]
+    at: Float[Array, " unknown"]
+    best: Float[Array, " unknown"]
+    residual: Float[Array, ""]
+    points: Float[Array, "memory unknown"]
+    steps: Float[Array, "memory unknown"]
+    known: Int[Array, ""]
+    damping: Float[Array, ""]
+    rest: Int[Array, ""]
+    stale: Int[Array, ""]
 
 
 class Found(NamedTuple):
@@ -106,7 +106,7 @@ def polish(
     solver = optx.LevenbergMarquardt(rtol=1e-14, atol=0.1 * tolerance)
     solved = optx.least_squares(gap, solver, start, max_steps=most, throw=False)
     ends = jnp.stack([start, solved.value])
-    residuals = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
+    residuals: Array = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
     residuals = jnp.where(jnp.isfinite(residuals), residuals, jnp.inf)
     chosen = jnp.argmin(residuals)
     return Found(ends[chosen], residuals[chosen], solved.stats["num_steps"])

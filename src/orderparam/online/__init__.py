@@ -8,7 +8,6 @@ from orderparam.online.overlaps import (
     Overlaps,
     learning_rate_from,
     overlaps_of,
-    random_overlaps,
 )
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.selection import (
@@ -19,6 +18,7 @@ from orderparam.online.selection import (
     polar_factor,
     selected_solution,
 )
+from orderparam.online.starts import random_overlaps
 
 __all__ = [
     "EscapeLaw",
