@@ -71,7 +71,9 @@ def phase_diagram(pairs: Sequence[Pair]) -> Figure:
         panel.set(yscale="log", xlabel=ALPHA, ylabel=r"strength $\lambda$", title=pair.label)
         bar = figure.colorbar(image, ax=panel)
         bar.set_label(SHOWN["test_error"])
-        panel.legend(labelcolor="white", loc="upper right")
+        panel.legend(
+            labelcolor="white", loc="upper right", frameon=True, facecolor="0.2", edgecolor="none"
+        )
     describe(figure, "Test error over samples and penalty", settings_of(pairs))
     return figure
 
