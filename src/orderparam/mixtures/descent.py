@@ -102,7 +102,7 @@ def reweighted(objective: Objective, strength: float, l1_ratio: float, most: int
             break
         weight = importance * curvature
         model = ElasticNet(
-            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-6,
+            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-9,
             max_iter=100000,
         )  # fmt: skip
         model.fit(X, z - slope / curvature, sample_weight=weight)
