@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from orderparam.errors import Diverged
 from orderparam.mixtures.forces import balanced
-from orderparam.mixtures.penalties import ElasticNet
+from orderparam.mixtures.penalties import CustomPenalty, ElasticNet
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.sampling import Instance, Sample
 
@@ -147,6 +147,8 @@ class _Kernel:
             W = np.sign(B) * np.maximum(np.abs(B) - tau, 0) / A
             V = (self.at.variances * ((W[0] != 0) / A)).mean(axis=1)
             return W, V[:, None, None]
+        if isinstance(self.problem.penalty, CustomPenalty):
+            return self._custom(self.problem.penalty, B, hats)
         if self.at.blocks is None:
             A = np.einsum("kij,kd->dij", hats, self.at.variances) + self.strength * np.eye(L)
             R = np.linalg.inv(A)
@@ -158,6 +160,20 @@ class _Kernel:
         V = np.einsum("kac,icja->kij", self.at.blocks, R) / size
         W = np.einsum("iajc,jrc->ira", R, B.reshape(L, -1, size), optimize=True)
         return W.reshape(L, d), V
+
+    def _custom(
+        self, penalty: CustomPenalty, B: Float[np.ndarray, "output dimension"], hats: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Its proximal operator, and the derivative of that by `jax`."""
+        with jax.enable_x64(True):
+            A = jnp.asarray(np.einsum("k,kd->d", hats[:, 0, 0], self.at.variances))
+            W, slope = jax.jvp(
+                lambda one: penalty.prox(one, A, self.strength),
+                (jnp.asarray(B[0]),),
+                (jnp.ones_like(A),),
+            )
+        V = (self.at.variances * np.asarray(slope)).mean(axis=1)
+        return np.asarray(W)[None], V[:, None, None]
 
 
 def start_from(
