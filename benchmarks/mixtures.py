@@ -15,7 +15,7 @@ from orderparam.mixtures.experiment import task_of
 from orderparam.mixtures.fits import Classifier
 from orderparam.mixtures.sampling import draw, instance
 
-REPEATS = 5
+REPEATS = 25
 DIMENSION = 500
 FITS = 8
 WANTED = 1e-3
@@ -46,7 +46,7 @@ def measure(quick: bool, results: dict[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
         solution = op.solve(problem, progress=False)
         first = time.perf_counter() - began
-        repeats = REPEATS if first < 30 else 1
+        repeats = 2 if problem.dims else REPEATS
         seconds = min(_timed(problem) for _ in range(repeats))
         row = {
             "problem": name,
