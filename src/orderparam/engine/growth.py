@@ -37,7 +37,7 @@ def grown(state: State) -> State:
 
         def pad(c: Array, capacity: int = capacity) -> Array:
             more = capacity - c.shape[0]
-            return jnp.pad(c, ((0, more), (0, more)))
+            return jnp.pad(c, ((0, more), (0, more), (0, 0)))
 
         new = (
             matrix.forward.grow(capacity, m, n),

@@ -1,4 +1,8 @@
-"""What a conditioned matrix remembers of one of its sides, and how it learns new directions."""
+"""What a conditioned matrix remembers of one of its sides, and how it learns new directions.
+
+Several independent matrices that are applied to the same vectors share one history: each direction
+then has one image per matrix.
+"""
 
 from typing import Any
 
@@ -20,37 +24,40 @@ Opened = tuple[Addition, Array, Addition, Array, Array]
 class History(eqx.Module):
     """One side of a conditioned matrix: the directions it was applied to, and their images.
 
-    The image of direction i is a normal, hence a vector of the opposite space's basis: `image[i]`
-    is its position there, and `slot` is the inverse map (both hold `NOWHERE` where unused).
+    An image is a normal, hence a vector of the opposite space's basis. With b blocks (independent
+    matrices that share the history) direction i has the images number i b ... i b + b - 1:
+    `image` holds their positions in the opposite basis, `slot` is the inverse map (both hold
+    `NOWHERE` where unused).
 
     Attributes:
         basis: Orthonormal directions, as coordinates in their own space.
-        image: Position of each direction's image in the opposite basis.
-        slot: For each position of the opposite basis, the direction whose image it is.
+        image: Position of each image in the opposite basis.
+        slot: For each position of the opposite basis, the number of the image that stands there.
         rank: Number of directions in use.
         dropped: Largest squared norm, relative to its block, of a direction left out.
         overflow: True once there was no room for a new direction.
     """
 
     basis: Float[Array, "r own"]
-    image: Int[Array, " r"]
+    image: Int[Array, " images"]
     slot: Int[Array, " other"]
     rank: Int[Array, ""]
     dropped: Float[Array, ""]
     overflow: Bool[Array, ""]
+    blocks: int = eqx.field(static=True)
 
     @classmethod
-    def create(cls, capacity: int, own: int, other: int) -> "History":
+    def create(cls, capacity: int, own: int, other: int, blocks: int = 1) -> "History":
         """An empty history with room for `capacity` directions."""
-        places = (np.full(capacity, NOWHERE), np.full(other, NOWHERE))
+        places = (np.full(capacity * blocks, NOWHERE), np.full(other, NOWHERE))
         parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
-        return cls(*(jnp.asarray(np.asarray(part)) for part in parts))
+        return cls(*(jnp.asarray(np.asarray(part)) for part in parts), blocks)
 
-    def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k r"]:
+    def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k images"]:
         """Inner products with the images, from coordinates in the opposite space."""
         return q.at[:, self.image].get(mode="fill", fill_value=0.0)
 
-    def combine(self, a: Float[Array, "k r"]) -> Float[Array, "k other"]:
+    def combine(self, a: Float[Array, "k images"]) -> Float[Array, "k other"]:
         """Coordinates in the opposite space of combinations of images."""
         return a.at[:, self.slot].get(mode="fill", fill_value=0.0)
 
@@ -62,19 +69,20 @@ class History(eqx.Module):
 
         rows, columns = capacity - self.basis.shape[0], own - self.basis.shape[1]
         basis = jnp.pad(self.basis, ((0, rows), (0, columns)))
-        new = (basis, pad(self.image, capacity), pad(self.slot, other))
+        new = (basis, pad(self.image, capacity * self.blocks), pad(self.slot, other))
         return eqx.tree_at(lambda s: (s.basis, s.image, s.slot), self, new)
 
     def write(
         self, c: Float[Array, "k own"], at: Int[Array, ""], count: Int[Array, ""]
     ) -> "History":
         """Append the first `count` rows of `c`, whose images stand at `at` and after."""
-        k = c.shape[0]
-        keep, index = jnp.arange(k) < count, jnp.arange(k)
+        k, first = c.shape[0], self.rank * self.blocks
+        index = jnp.arange(k * self.blocks)
+        keep = index < count * self.blocks
         new = (
             lax.dynamic_update_slice(self.basis, c, (self.rank, 0)),
-            _put(self.image, jnp.where(keep, at + index, NOWHERE), self.rank),
-            _put(self.slot, jnp.where(keep, self.rank + index, NOWHERE), at),
+            _put(self.image, jnp.where(keep, at + index, NOWHERE), first),
+            _put(self.slot, jnp.where(keep, first + index, NOWHERE), at),
             self.rank + count,
             self.overflow | (self.rank + k > self.basis.shape[0]),
         )
@@ -112,32 +120,45 @@ def record(
     """Add to the history the directions of `x` that it does not contain.
 
     The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
-    `tolerance` times the trace of the block's covariance are appended, each with a fresh normal.
-    `shared` says that both sides are one space, whose normals must then be orthogonal to the new
-    directions as well.
+    `tolerance` times the trace of the block's covariance are appended, each with fresh normals.
+    Where the space looks at a few principal directions of a large block at a time, this repeats
+    until one of them stays below. `shared` says that both sides are one space, whose normals must
+    then be orthogonal to the new directions as well.
     """
-    k = x.shape[0]
     q = own.coordinates(x)
-    a = q @ history.basis.T
-    gram = own.inner(x, x)
-    values, vectors = own.residual(gram, q, a, history.basis)
-    total = jnp.trace(gram)
+    start = Recorded(history, own, other, q, q @ history.basis.T)
+    if own.directions(x.shape[0]) == x.shape[0]:
+        return _extended(start, x, tolerance, shared)[0]
+    more = (start, jnp.asarray(np.asarray(True)))
+    return lax.while_loop(
+        lambda carry: carry[1], lambda carry: _extended(carry[0], x, tolerance, shared), more
+    )[0]
+
+
+def _extended(
+    given: Recorded, x: Float[Array, "k n"], tolerance: Float[Array, ""], shared: bool
+) -> tuple[Recorded, Bool[Array, ""]]:
+    """Append the principal directions of what remains, and whether all of them were needed."""
+    history, own, other, q, a = given.history, given.own, given.other, given.q, given.a
+    values, vectors = own.residual(x, q, a, history.basis)
+    m, total = values.shape[0], own.trace(x)
     count = jnp.sum(values > tolerance * total)
     # Eigenvalues come largest first, so the first one left out is the largest left out.
     rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
     history = eqx.tree_at(lambda s: s.dropped, history, jnp.maximum(history.dropped, rest))
 
     def open_directions() -> Opened:
-        keep = jnp.arange(k) < count
+        keep = jnp.arange(m) < count
         scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1.0)), 0.0)
-        rotation = _canonical_rotation(vectors, keep)
-        new = rotation.T @ (vectors * scale).T @ (x - own.combine(a @ history.basis))
+        turned = (vectors * scale) @ _canonical_rotation(vectors, keep)
+        new = turned.T @ x - own.combine((turned.T @ a) @ history.basis)
         more, c = own.extension(new)
         c = _orthonormal(c, history.basis, keep)
         q_new = q + own.along(x, more)
         a_new = lax.dynamic_update_slice(a, q_new @ c.T, (0, history.rank))
         drawing = own.add(more) if shared else other
-        return more, c, drawing.fresh(k, count), q_new, a_new
+        drawn = drawing.fresh(m * history.blocks, count * history.blocks)
+        return more, c, drawn, q_new, a_new
 
     def nothing() -> Opened:
         shapes = jax.eval_shape(open_directions)
@@ -150,21 +171,22 @@ def record(
     other = own if shared else other
     history = history.write(c, other.size, count)
     other = other.add(normals)
-    return Recorded(history, other if shared else own, other, q, a)
+    full = (count == m) & ~history.overflow & ~own.overflow & ~other.overflow
+    return Recorded(history, other if shared else own, other, q, a), full
 
 
 def _canonical_rotation(
-    vectors: Float[Array, "k k"], keep: Bool[Array, " k"]
-) -> Float[Array, "k k"]:
+    vectors: Float[Array, "k m"], keep: Bool[Array, " m"]
+) -> Float[Array, "m m"]:
     """Rotate the kept eigenvectors to a basis that depends on their span alone.
 
     Eigenvectors are arbitrary up to sign, and up to rotations when eigenvalues coincide; rounding
     on another device would choose others, and pair other normals with them.
     """
-    k = vectors.shape[0]
-    fixed = np.random.default_rng(0).standard_normal((k, k))
+    k, m = vectors.shape
+    fixed = np.random.default_rng(0).standard_normal((k, m))
     inside = keep[:, None] & keep
-    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(k)))
+    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(m)))
     return jnp.where(inside, q * jnp.sign(jnp.diagonal(r)), 0.0)
 
 

@@ -34,6 +34,15 @@ def refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
         )
 
 
+def require_few_fields(problem: KernelEvolution, save: SavePlan) -> None:
+    """Refuse two-time kernels of convolutional networks, which need all fields at all steps."""
+    if save.two_time and problem.network.positions > 1:
+        raise UnsupportedCombination(
+            "Kernels between two steps are not formed for convolutional networks; leave out "
+            "two_time. Kernels at each step are saved, and fields at every position with fields_at."
+        )
+
+
 def require_equal_times(method: str, save: SavePlan) -> None:
     """Refuse to save two-time kernels and fields where a method has none."""
     if save.two_time or save.fields_at:

@@ -22,7 +22,8 @@ from orderparam.engine import (
     shard,
 )
 from orderparam.errors import Diverged, InvalidProblem
-from orderparam.kernels.initial import initial_kernels, stable_learning_rate
+from orderparam.kernels._supported import require_few_fields
+from orderparam.kernels.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
@@ -103,6 +104,8 @@ class Causal(Method):
         """Directions there is room for at first: measured ranks per independent input, doubled."""
         if self.capacity is not None:
             return self.capacity
+        if problem.network.positions > 1:
+            return 128  # the directions of patches, which hardly depend on the number of images
         inputs = np.linalg.eigvalsh(problem.data.gram())
         independent = int(np.sum(inputs > self.tolerance * inputs.sum()))
         digits = -math.log10(self.tolerance)
@@ -111,21 +114,23 @@ class Causal(Method):
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of spaces, histories and saved arrays, and time from the number of products."""
-        layers, block = problem.network.depth, problem.data.count + problem.data.test_count
+        network, samples = problem.network, problem.data.count + problem.data.test_count
+        layers, block = network.depth, samples * network.positions
         rank = self.first_capacity(problem)
         points = 0
         for i in range(1, layers + 1):
             sides = 2 - (i == 1) - (i == layers)
-            points += self.samples * ((2 * sides + 1) + (sides + 1)) * rank
+            points += self.samples * (sides * (1 + 2 * network.offsets) + 2) * rank
         fields = 4 * layers * block * self.samples
         kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
         grid = len(save.grid(problem.steps))
-        kernels = self.replicates * grid * (2 * layers + 1) * block**2
+        kernels = self.replicates * grid * (2 * layers + 1) * samples**2
         # The state before a block is kept in case the block must be repeated, and a compiled loop
         # holds its state on entry, while running and on exit.
         arrays = 5 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels
         memory = COMPILER + 8 * arrays
-        work = 4.0 * self.samples * block * rank * (5 * layers - 4)
+        known = rank * (1 + network.offsets) / 2
+        work = 4.0 * self.samples * block * known * (5 * layers - 4)
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
 
@@ -133,6 +138,7 @@ class Causal(Method):
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
+        require_few_fields(problem, save)
         notes = _stability_note(problem)
         start = time.perf_counter()
         total = (self.replicates + 1) * problem.steps
@@ -191,7 +197,7 @@ class Causal(Method):
             last = step
 
         return run(
-            kernel_program(problem),
+            kernel_program(problem).observing(grid),
             state,
             grid,
             fields_at=grid.tolist() if save.two_time else save.fields_at,
@@ -243,7 +249,7 @@ def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
 
 def _stability_note(problem: KernelEvolution) -> list[str]:
     """Warn before long work if the learning rate is above the stability limit at the start."""
-    tangent = initial_kernels(problem.network, problem.data.gram())[2]
+    tangent = kernels_at_start(problem)[2]
     count = problem.data.count
     limit = stable_learning_rate(tangent[:count, :count])
     if problem.learning_rate <= limit:

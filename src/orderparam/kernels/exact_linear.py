@@ -8,6 +8,7 @@ import equinox as eqx
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import dropped, exact_state, known, orthogonality_loss, ranks, run
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels._supported import require_few_fields
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
@@ -47,11 +48,12 @@ class ExactLinear(Method):
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of histories and kernels, and time from the number of products."""
-        block, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        samples, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        block, offsets = samples * problem.network.positions, problem.network.offsets
         rank = _capacity(problem)
-        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * block**2
-        memory = 8 * (24 * layers * rank**2 + 3 * kernels)
-        return Estimate(memory, problem.steps * layers * 48.0 * block * rank**2 / 4e9)
+        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * samples**2
+        memory = 8 * (24 * layers * offsets * rank**2 + 3 * kernels)
+        return Estimate(memory, problem.steps * layers * 48.0 * block * offsets * rank**2 / 4e9)
 
     def solve(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
@@ -62,6 +64,7 @@ class ExactLinear(Method):
                 f"The method exact-linear needs a linear network, but the activation is "
                 f"{problem.network.activation.config()}; use the method causal."
             )
+        require_few_fields(problem, save)
         grid = save.grid(problem.steps)
         state = exact_state(layout(problem), _capacity(problem), self.tolerance)
         with progress_bar(problem.steps, "exact", progress) as advance:
@@ -74,7 +77,7 @@ class ExactLinear(Method):
                 last = step
 
             result = run(
-                kernel_program(problem),
+                kernel_program(problem).observing(grid),
                 state,
                 grid,
                 fields_at=grid.tolist() if save.two_time else (),
@@ -101,4 +104,5 @@ class ExactLinear(Method):
 
 
 def _capacity(problem: KernelEvolution) -> int:
-    return 16 * (problem.data.count + problem.data.test_count)
+    samples, positions = problem.data.count + problem.data.test_count, problem.network.positions
+    return 16 * samples + (2 * samples * positions if positions > 1 else 0)

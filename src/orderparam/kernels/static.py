@@ -14,7 +14,7 @@ from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import Run
 from orderparam.errors import Diverged
 from orderparam.kernels._supported import refuse, require_equal_times
-from orderparam.kernels.initial import NODES, initial_kernels
+from orderparam.kernels.initial import NODES, kernels_at_start
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -59,7 +59,7 @@ class StaticNTK(Method):
             "every network, loss and order of batches, with momentum but without weight decay",
         )
         start, grid = time.perf_counter(), save.grid(problem.steps)
-        Phi, G, tangent = initial_kernels(problem.network, problem.data.gram())
+        Phi, G, tangent = kernels_at_start(problem)
         observed = _frozen(problem, Phi, G, tangent, len(grid))
         f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
         if not np.isfinite(f).all():
