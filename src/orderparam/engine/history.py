@@ -51,7 +51,8 @@ class History(eqx.Module):
         """An empty history with room for `capacity` directions."""
         places = (np.full(capacity * blocks, NOWHERE), np.full(other, NOWHERE))
         parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
-        return cls(*(jnp.asarray(np.asarray(part)) for part in parts), blocks)
+        arrays: list[Any] = [jnp.asarray(np.asarray(part)) for part in parts]
+        return cls(*arrays, blocks=blocks)
 
     def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k images"]:
         """Inner products with the images, from coordinates in the opposite space."""

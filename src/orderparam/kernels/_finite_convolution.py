@@ -1,11 +1,11 @@
 """Ordinary convolutional networks of finite width: shapes of their weights, and predictions."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from orderparam.kernels.cnn import CNN
@@ -23,6 +23,24 @@ def readout_shape(network: CNN, width: int, outputs: int) -> tuple[int, int, int
     return width, 1 if network.readout == "pooled" else network.positions, outputs
 
 
+def convolution(
+    x: Float[Array, "sample channel *padded"], filters: Float[Array, "out channel *kernel"]
+) -> Float[Array, "sample out *shape"]:
+    """Convolution with stride 1 and no padding, as `jax.lax.conv`.
+
+    Written as one matrix product: inside compiled loops on a CPU, `lax.conv` is 40 times slower.
+    """
+    kernel = filters.shape[2:]
+    shape = tuple(n - k + 1 for n, k in zip(x.shape[2:], kernel, strict=True))
+    windows = [
+        x[(slice(None), slice(None), *(slice(k, k + n) for k, n in zip(at, shape, strict=True)))]
+        for at in itertools.product(*map(range, kernel))
+    ]
+    columns = jnp.stack(windows, axis=2).reshape(len(x), -1, math.prod(shape))
+    image = filters.reshape(len(filters), -1) @ columns
+    return image.reshape(len(x), len(filters), *shape)
+
+
 def convolve(
     network: CNN,
     weights: dict[str, list[Any]],
@@ -36,8 +54,7 @@ def convolve(
     around = [(0, 0), (0, 0), *[((size - 1) // 2, size // 2)] * len(network.shape)]
     for i, (filters, (h_shift, phi_shift)) in enumerate(zip(weights["W"], shifts, strict=True)):
         fan_in = math.prod(filters.shape[1:])
-        padded = jnp.pad(phi, around, mode=mode)
-        h = lax.conv(padded, filters, (1,) * len(network.shape), "VALID") / math.sqrt(fan_in)
+        h = convolution(jnp.pad(phi, around, mode=mode), filters) / math.sqrt(fan_in)
         if network.biases:
             h = h + weights["b"][i].reshape(-1, *(1,) * len(network.shape))
         h = h + h_shift

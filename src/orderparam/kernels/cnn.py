@@ -106,7 +106,7 @@ class CNN(Network):
             flat = np.ravel_multi_index(tuple(seen % length), self.shape)
             if self.padding == "zero":
                 flat = np.where(np.all((seen >= 0) & (seen < length), axis=0), flat, -1)
-            table.append(tuple(flat.tolist()))
+            table.append(tuple(int(position) for position in flat))
         return tuple(table)
 
     def patches(
@@ -147,7 +147,8 @@ class CNN(Network):
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    entries = tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else (value,)
+    several = hasattr(value, "__len__") and not isinstance(value, str)
+    entries: list[Any] = list(value) if several else [value]
     if len(entries) not in (1, 2):
         raise InvalidProblem(
             f"The shape of a CNN is {value!r}; it must be a length, or a height and a width."
