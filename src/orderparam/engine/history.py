@@ -128,7 +128,7 @@ def record(
     """
     q = own.coordinates(x)
     start = Recorded(history, own, other, q, q @ history.basis.T)
-    if own.directions(x.shape[0]) == x.shape[0]:
+    if own.directions(x.shape[0], history.blocks) == x.shape[0]:
         return _extended(start, x, tolerance, shared)[0]
     more = (start, jnp.asarray(np.asarray(True)))
     return lax.while_loop(
@@ -141,7 +141,8 @@ def _extended(
 ) -> tuple[Recorded, Bool[Array, ""]]:
     """Append the principal directions of what remains, and whether all of them were needed."""
     history, own, other, q, a = given.history, given.own, given.other, given.q, given.a
-    values, vectors = own.residual(x, q, a, history.basis)
+    wanted = own.directions(x.shape[0], history.blocks)
+    values, vectors = own.residual(x, q, a, history.basis, wanted)
     m, total = values.shape[0], own.trace(x)
     count = jnp.sum(values > tolerance * total)
     # Eigenvalues come largest first, so the first one left out is the largest left out.

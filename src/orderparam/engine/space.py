@@ -25,7 +25,7 @@ NEGLIGIBLE = 1e-12
 """Squared norm below which a unit vector counts as already contained in the basis."""
 
 LARGE = 128
-"""Blocks of more vectors are searched for new directions `FEW` at a time."""
+"""Blocks of vectors with more images than this are searched for `FEW` new directions at a time."""
 
 FEW = 16
 """New directions that a large block opens at a time."""
@@ -82,8 +82,8 @@ class KnownSpace(Space):
         """The vectors with the given coordinates."""
 
     @abc.abstractmethod
-    def directions(self, k: int) -> int:
-        """How many principal directions of a block of `k` vectors `residual` looks at."""
+    def directions(self, k: int, blocks: int) -> int:
+        """How many directions of `k` vectors to look at at once, if each has `blocks` images."""
 
     @abc.abstractmethod
     def residual(
@@ -92,12 +92,13 @@ class KnownSpace(Space):
         q: Float[Array, "k capacity"],
         a: Float[Array, "k r"],
         basis: Float[Array, "r capacity"],
+        m: int,
     ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
         """Principal directions of what remains of a block after projecting out `basis`.
 
         The block `x` comes with its coordinates `q` and its coordinates `a` in that orthonormal
-        basis. Returns the m = `directions(k)` largest eigenvalues, largest first, and the
-        eigenvectors (in columns) of the k x k covariance of the remainder.
+        basis. Returns the `m` largest eigenvalues, largest first, and the eigenvectors (in
+        columns) of the k x k covariance of the remainder.
         """
 
     @abc.abstractmethod
@@ -194,9 +195,9 @@ class SampledSpace(KnownSpace):
         # The trip count follows the rank, so unused capacity costs memory but no time.
         return (self.size + BLOCK - 1) // BLOCK
 
-    def directions(self, k: int) -> int:
+    def directions(self, k: int, blocks: int) -> int:
         """All of a small block, a few of a large one, whose covariance is never formed."""
-        return k if k <= LARGE else FEW
+        return k if k * blocks <= LARGE else min(k, FEW)
 
     def residual(
         self,
@@ -204,13 +205,14 @@ class SampledSpace(KnownSpace):
         q: Float[Array, "k capacity"],
         a: Float[Array, "k r"],
         basis: Float[Array, "r capacity"],
+        m: int,
     ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
         """From `<x, x> - a a^T`, whose rounding error, 1e-16 of the trace, no tolerance reaches.
 
         Large blocks are searched by subspace iteration, which needs products with it alone.
         """
         del q, basis
-        k, m = x.shape[0], self.directions(x.shape[0])
+        k = x.shape[0]
         if m == k:
             values, vectors = jnp.linalg.eigh(self.inner(x, x) - a @ a.T, symmetrize_input=False)
             return values[::-1], vectors[:, ::-1]
