@@ -19,7 +19,7 @@ CASES = {
         {"momentum": 0.5, "weight_decay": 0.1},
     ),
     "empty outside": (
-        CNN(3, "erf", shape=5, padding="zero", biases=True, bias_std=1.0),
+        CNN(2, "erf", shape=4, padding="zero", biases=True, bias_std=1.0),
         "softmax",
         {"batches": Batches(2, "random", seed=1), "momentum": 0.5},
     ),

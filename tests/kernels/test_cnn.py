@@ -14,7 +14,7 @@ from orderparam.kernels._finite_convolution import convolution
 def problem(network, gamma0=1.0, **settings):
     dimension = network.channels * network.positions
     data = op.data.gaussian(count=3, dimension=dimension, test_count=1, seed=1)
-    settings = {"learning_rate": 0.3, "steps": 12, **settings}
+    settings = {"learning_rate": 0.3, "steps": 6, **settings}
     return op.kernels.KernelEvolution(network, data, gamma0=gamma0, **settings)
 
 
@@ -80,7 +80,7 @@ def test_linear_convolutions_are_exact():
     for name in ("f", "Phi", "G", "ntk"):
         np.testing.assert_allclose(sampled[name], exact[name], rtol=2e-3, atol=1e-3)
     single = problem(CNN(2, "linear", shape=1, channels=5, kernel_size=1))
-    plain = op.kernels.KernelEvolution(op.kernels.MLP(2, "linear"), single.data, 1.0, 0.3, 12)
+    plain = op.kernels.KernelEvolution(op.kernels.MLP(2, "linear"), single.data, 1.0, 0.3, 6)
     one, other = (op.solve(p, progress=False) for p in (single, plain))
     for name in ("f", "Phi", "G", "ntk"):
         np.testing.assert_allclose(one[name], other[name], atol=1e-10)
@@ -89,9 +89,9 @@ def test_linear_convolutions_are_exact():
 @pytest.mark.parametrize(
     ("network", "settings"),
     [
-        (CNN(2, "erf", shape=(2, 3), kernel_size=2, biases=True, bias_std=0.5), {}),
+        (CNN(2, "erf", shape=(2, 2), kernel_size=2, biases=True, bias_std=0.5), {}),
         (
-            CNN(3, "erf", shape=4, readout="flattened", padding="zero", weight_std=1.3),
+            CNN(2, "erf", shape=4, readout="flattened", padding="zero", weight_std=1.3),
             {"momentum": 0.4, "batches": Batches(3, "given")},
         ),
     ],
@@ -100,7 +100,7 @@ def test_the_static_kernel_is_the_lazy_limit(network, settings):
     # Small enough for corrections of order gamma0^2, and large enough for f = <w, phi>/gamma0 not
     # to drown in the noise of samples.
     task = problem(network, gamma0=0.01, **settings)
-    method = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-6)
+    method = op.kernels.Causal(samples=2048, replicates=3, tolerance=1e-5)
     sampled = op.solve(task, method, progress=False)
     static = op.solve(task, op.kernels.StaticNTK(), progress=False)
     for name in ("f", "Phi", "G", "ntk"):

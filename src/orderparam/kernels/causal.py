@@ -242,6 +242,10 @@ LARGEST_ERROR = 0.1
 """Standard error or truncation bias, relative to the first loss, that a result may carry."""
 
 
+MANY_POSITIONS = 4096
+"""Positions of all samples above which kernels between them are not formed for a warning alone."""
+
+
 def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
     worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
     return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
@@ -249,6 +253,9 @@ def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
 
 def _stability_note(problem: KernelEvolution) -> list[str]:
     """Warn before long work if the learning rate is above the stability limit at the start."""
+    rows = (problem.data.count + problem.data.test_count) * problem.network.positions
+    if rows > MANY_POSITIONS:
+        return [f"The stability limit of the learning rate was not computed for {rows} positions."]
     tangent = kernels_at_start(problem)[2]
     count = problem.data.count
     limit = stable_learning_rate(tangent[:count, :count])

@@ -106,7 +106,7 @@ class CNN(Network):
             flat = np.ravel_multi_index(tuple(seen % length), self.shape)
             if self.padding == "zero":
                 flat = np.where(np.all((seen >= 0) & (seen < length), axis=0), flat, -1)
-            table.append(tuple(int(position) for position in flat))
+            table.append(tuple(np.ravel(flat).tolist()))
         return tuple(table)
 
     def patches(

@@ -5,11 +5,15 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.engine.taps import Taps, adjoint
+from orderparam.errors import CapacityExceeded
 from orderparam.kernels.activations import Activation
 from orderparam.kernels.cnn import CNN
 
 NODES = 40
 """Gauss-Hermite nodes, and terms of the expansion in Hermite polynomials."""
+
+LARGEST = 8192
+"""Positions of all samples; kernels then have 512 MB each."""
 
 Spatial = Float[np.ndarray, "sample position sample position"]
 
@@ -29,10 +33,19 @@ def convolutional_kernels(
     readout. Phi and G are returned as readouts see them (averages and sums over positions), the
     tangent kernel is `sum_ab G^{l+1}_{ab} (mean_k Phi^l_{a+k, b+k} + bias)`, summed over layers.
 
+    Raises:
+        CapacityExceeded: If samples times positions exceed 8192.
+
     Cost: O(L K (P A)^2) time, O((P A)^2) memory a layer.
 
     Source: Bordelon & Pehlevan (2022), section 3 (lazy limit) with positions.
     """
+    count = len(x) * network.positions
+    if count > LARGEST:
+        raise CapacityExceeded(
+            f"Kernels between all positions of all samples, {count} here, are formed up to "
+            f"{LARGEST}; take fewer samples or smaller images, or use the method causal."
+        )
     bias, std = network.bias_std**2, network.weight_std
     rows = network.patches(x).reshape(len(x) * network.positions, -1)
     seen = [(rows @ rows.T).reshape(len(x), network.positions, len(x), -1)]
