@@ -1,6 +1,7 @@
 """From the runs of a program to a solution: averages, standard errors, derived quantities."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -15,10 +16,20 @@ from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
 
 
+@dataclass(frozen=True)
+class Trajectory:
+    """What a method without the engine observed, with the names and axes of a program's run."""
+
+    observed: Mapping[str, Float[np.ndarray, "time ..."]]
+    run_seconds: float
+    compile_seconds: float = 0.0
+    fields: Mapping[int, Mapping[str, Float[np.ndarray, "..."]]] = field(default_factory=dict)
+
+
 def pack_theory(
     problem: KernelEvolution,
     save: SavePlan,
-    runs: Sequence[Run],
+    runs: Sequence[Run | Trajectory],
     *,
     method: Mapping[str, Any],
     seed: int,
@@ -81,7 +92,7 @@ def _split(
 
 
 def _two_time(
-    problem: KernelEvolution, run: Run, steps: np.ndarray, name: str, exact: bool
+    problem: KernelEvolution, run: Run | Trajectory, steps: np.ndarray, name: str, exact: bool
 ) -> Float[np.ndarray, "layer time time ..."]:
     field = {"Phi": "phi", "G": "g"}[name]
     vectors = [run.fields[int(t)][field] for t in steps]

@@ -11,12 +11,11 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.engine import Run
 from orderparam.errors import Diverged
 from orderparam.kernels._supported import refuse, require_equal_times
 from orderparam.kernels.initial import NODES, kernels_at_start
 from orderparam.kernels.losses import loss_named
-from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Solution, Verdict
 
@@ -67,7 +66,7 @@ class StaticNTK(Method):
             raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
         first = problem.data.count if problem.one_pass else 0
         observed |= {"f": f[:, first:], "loss": loss}
-        run: Any = Run(observed, {}, None, 0.0, time.perf_counter() - start)  # type: ignore[arg-type]
+        run = Trajectory(observed, time.perf_counter() - start)
         return pack_theory(
             problem,
             save,
