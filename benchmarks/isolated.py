@@ -13,17 +13,18 @@ import sys
 from typing import Any
 
 LIMIT = 300.0
-"""Seconds after which a measurement is given up."""
+"""Seconds after which a measurement is usually given up."""
 
 UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in which the operating system counts the peak memory of a process."""
 
 
-def call(function: str, **arguments: Any) -> dict[str, Any]:
+def call(function: str, limit: float = LIMIT, **arguments: Any) -> dict[str, Any]:
     """Result of a measurement in a new process.
 
     Args:
         function: The measurement, as "module:function".
+        limit: Seconds after which it is given up.
         **arguments: Its arguments, plain JSON values.
 
     Returns:
@@ -36,9 +37,9 @@ def call(function: str, **arguments: Any) -> dict[str, Any]:
     """
     command = [sys.executable, __file__, function, json.dumps(arguments)]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=limit)
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{function} had no result within {LIMIT:.0f} s") from error
+        raise RuntimeError(f"{function} had no result within {limit:.0f} s") from error
     if done.returncode != 0:
         raise RuntimeError(f"{function} with {arguments} failed with code {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -3,9 +3,10 @@
     python benchmarks/run.py [--only NAME] [--quick] [--output FILE] [--reference]
 
 Parts: `accuracy` (seconds to 1 %), `steps` (exponent of time in the number of steps), `memory`
-(peak against prediction), `networks` (finite networks against theory, at equal error). Every number
-comes from a process of its own on one core. In full under ten minutes on two cores, `--quick` under
-90 seconds; keep the machine free of other work meanwhile.
+(peak against prediction), `networks` (finite networks against theory, at equal error), `peer` (the
+alternating scheme) and, only when named, `endurance` (an hour). Every number comes from a process
+of its own on one core. In full about ten minutes, `--quick` under two; keep the machine free of
+other work meanwhile.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from typing import Any
 
 import accuracy
 import cost
+import endurance
 import networks
+import peer
 import problems
 
 import orderparam as op
@@ -29,13 +32,20 @@ PARTS = {
     "steps": (cost.measure_steps, cost.table_steps),
     "memory": (cost.measure_memory, cost.table_memory),
     "networks": (networks.measure, networks.table),
+    "peer": (peer.measure, peer.table),
+    "endurance": (endurance.measure, endurance.table),
 }
+LONG = ("endurance",)
+"""Parts that run only when they are named."""
+
 
 TITLES = {
     "accuracy": "Seconds to a loss curve within 1 % (one core)",
     "steps": "Time against the number of steps at a fixed total time (one core)",
     "memory": "Peak memory against the prediction",
     "networks": "Finite networks against theory at equal error (one core each)",
+    "peer": "The alternating scheme against the causal method (one core)",
+    "endurance": "A hundred samples over a thousand steps, and a million steps (one core)",
 }
 
 OUTPUT = Path(__file__).with_name("results.json")
@@ -97,7 +107,7 @@ def main() -> None:
     if options.reference:
         problems.make_reference()
         return
-    parts = [options.only] if options.only else list(PARTS)
+    parts = [options.only] if options.only else [name for name in PARTS if name not in LONG]
     results = run(parts, options.quick, options.output)
     if any("failed" in results[name] for name in parts):
         raise SystemExit(1)

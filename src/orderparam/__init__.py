@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orderparam import data, kernels
+    from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
     from orderparam.results import citation, compare
     from orderparam.verbs import estimate, load, simulate, solve
 
 __all__ = [
     "SavePlan",
+    "check_theory",
     "citation",
     "compare",
     "data",
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 _FAMILIES = ("data", "kernels")
 _HOMES = {
     "SavePlan": "contract",
+    "check_theory": "conformance",
     "citation": "results",
     "compare": "results",
     "estimate": "verbs",

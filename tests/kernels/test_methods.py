@@ -1,11 +1,19 @@
 """Methods beside the causal one: each against a route of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.errors import CapacityExceeded, InvalidProblem, UnsupportedCombination
+from orderparam.errors import (
+    CapacityExceeded,
+    InvalidProblem,
+    NotConverged,
+    UnsupportedCombination,
+)
 from orderparam.kernels import MLP, Batches, ResNet
+from orderparam.results import Verdict
 
 
 def linear(depth, std, steps=20):
@@ -68,15 +76,16 @@ def test_the_static_kernel_is_the_lazy_limit(problem):
 def test_the_static_kernel_follows_fresh_data():
     data = op.data.teacher(count=60, dimension=4, test_count=3, seed=1)
     problem = op.kernels.KernelEvolution(
-        MLP(1, "erf"), data, gamma0=1e-4, learning_rate=0.5, steps=20,
+        MLP(1, "erf"), data, gamma0=0.05, learning_rate=0.5, steps=20,
         batches=Batches(3, "one_pass"),
     )  # fmt: skip
     sampled = op.solve(problem, op.kernels.Causal(8192, 4, 1e-6), progress=False)
     static = op.solve(problem, op.kernels.StaticNTK(), progress=False)
     assert sampled["f"].shape == static["f"].shape == (20, 3)
-    # f(0) of fresh samples is not known to be zero to the sampled theory, only on average.
-    gap = np.sqrt(np.mean((sampled["Phi"] - static["Phi"]).values ** 2))
-    assert gap < 4 * np.sqrt(np.mean(sampled["Phi_se"].values ** 2))
+    for name in ("f", "Phi"):
+        gap = np.sqrt(np.mean((sampled[name] - static[name]).values ** 2))
+        # What gamma0 = 0.05 changes is of relative order gamma0^2.
+        assert gap < 4 * np.sqrt(np.mean(sampled[f"{name}_se"].values ** 2)) + 0.0025
 
 
 def test_the_static_kernel_says_what_it_cannot_do():
@@ -98,3 +107,98 @@ def test_gradient_independence_is_right_for_one_layer_only():
         dropped = op.solve(problem, op.kernels.GradientIndependence(**settings), progress=False)
         assert np.array_equal(full["f"], dropped["f"]) == equal
         assert dropped.method["name"] == "gradient-independence"
+
+
+SMALL = op.kernels.KernelEvolution(
+    MLP(2, "erf", weight_std=1.1), op.data.gaussian(count=2, dimension=4, test_count=1, seed=2),
+    gamma0=2.0, learning_rate=0.5, steps=10,
+)  # fmt: skip
+
+
+def away(first, second, name):
+    """Root-mean-square gap of two sampled results in combined standard errors."""
+    gap = np.sqrt(np.mean((first[name] - second[name]).values ** 2))
+    squares = [np.mean(s[f"{name}_se"].values ** 2) for s in (first, second)]
+    return gap / np.sqrt(sum(squares))
+
+
+def test_alternating_sampling_is_a_second_route():
+    causal = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-5), progress=False)
+    settings = {"samples": 512, "replicates": 4, "tolerance": 1e-5}
+    alternating = op.solve(SMALL, op.kernels.Alternating(**settings), progress=False)
+    assert alternating.verdict is Verdict.CONVERGED
+    residuals = np.array(alternating.diagnostics["residuals"][0])
+    assert residuals[-1] <= 1e-5 < residuals[0]
+    without = op.kernels.Alternating(**settings, response=False)
+    wrong = op.solve(SMALL, without, progress=False)
+    for name in ("f", "Phi", "G", "ntk"):
+        assert away(causal, alternating, name) < 3
+    assert away(causal, wrong, "f") > 6
+    independent = op.kernels.GradientIndependence(2048, 4, 1e-5)
+    dropped = op.solve(SMALL, independent, progress=False)
+    assert away(dropped, wrong, "f") < 3
+
+
+def test_alternating_sampling_says_when_it_has_not_converged():
+    few = op.kernels.Alternating(samples=64, replicates=2, rounds=3)
+    with pytest.raises(NotConverged, match="last round changed"):
+        op.solve(SMALL, few, progress=False)
+    damped = op.kernels.Alternating(samples=64, replicates=2, rounds=3, damping=0.5)
+    first, second = (op.solve(SMALL, m, progress=False, throw=False) for m in (few, damped))
+    assert first.verdict is second.verdict is Verdict.NOT_CONVERGED
+    assert not np.array_equal(first["f"], second["f"])
+
+
+def test_alternating_sampling_refuses_what_it_cannot_do():
+    method = op.kernels.Alternating(samples=64, replicates=2)
+    kinked = op.kernels.KernelEvolution(MLP(2, "relu"), SMALL.data, steps=4)
+    with pytest.raises(UnsupportedCombination, match="kinks"):
+        op.solve(kinked, method, progress=False)
+    long = op.kernels.KernelEvolution(MLP(2, "tanh"), SMALL.data, steps=280)
+    with pytest.raises(CapacityExceeded, match="840 here"):
+        op.solve(long, method, progress=False)
+    heavy = op.kernels.KernelEvolution(MLP(2, "tanh"), SMALL.data, momentum=0.5)
+    with pytest.raises(UnsupportedCombination, match="momentum"):
+        op.solve(heavy, method, progress=False)
+    for wrong in ({"samples": 100}, {"samples": 0}, {"damping": 1.0}, {"rounds": 0}):
+        with pytest.raises(InvalidProblem, match=next(iter(wrong))):
+            op.kernels.Alternating(**wrong)
+
+
+def second_order(problem, small=0.02):
+    """q_2 of a linear network from the exact method, by a fourth-order difference."""
+    strengths = (small, 2 * small)
+    near, far = (op.solve(replace(problem, gamma0=g), progress=False) for g in strengths)
+    lazy = op.solve(problem, op.kernels.StaticNTK(), progress=False)
+    return {
+        n: (16 * (near[n] - lazy[n]) - (far[n] - lazy[n])).values / (12 * small**2)
+        for n in ("f", "Phi", "G", "ntk")
+    }
+
+
+def test_perturbation_of_a_linear_network_is_exact():
+    problem = replace(linear(2, 1.1, steps=12), gamma0=0.8)
+    method = op.kernels.Perturbation(2048, 4, 1e-6)
+    theory = op.solve(problem, method, progress=False)
+    lazy = op.solve(problem, op.kernels.StaticNTK(), progress=False)
+    for name, second in second_order(problem).items():
+        correction = (theory[name] - lazy[name]).values / 0.8**2
+        error = np.sqrt(np.mean(theory[f"{name}_se"].values ** 2)) / 0.8**2
+        size = np.sqrt(np.mean(second**2))
+        # What the extrapolation leaves is of relative order strength^4.
+        assert np.sqrt(np.mean((correction - second) ** 2)) < 4 * error + 0.02 * size
+        assert 4 * error + 0.02 * size < 0.2 * size
+
+
+def test_perturbation_misses_the_fourth_order():
+    method, deviations = op.kernels.Perturbation(2048, 2, 1e-6), []
+    for gamma0 in (0.5, 1.0):
+        problem = replace(SMALL, gamma0=gamma0)
+        expanded = op.solve(problem, method, progress=False, throw=False)
+        full = op.solve(problem, op.kernels.Causal(2048, 2, 1e-6), progress=False)
+        deviations.append(np.abs((expanded["f"] - full["f"]).values).max())
+    assert 2.5 < np.log2(deviations[1] / deviations[0]) < 5
+    with pytest.raises(UnsupportedCombination, match="kinks"):
+        op.solve(lazy(MLP(1, "relu")), method, progress=False)
+    with pytest.raises(InvalidProblem, match="strength"):
+        op.kernels.Perturbation(strength=0.0)

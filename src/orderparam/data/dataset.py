@@ -136,7 +136,7 @@ def _labels(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sampl
     return vector(name, value, count) if np.ndim(value) < 2 else _rows(name, value, count)
 
 
-def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample output"]:
+def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:
     rows = matrix(name, value)
     if len(rows) != count:
         raise InvalidProblem(

@@ -26,6 +26,7 @@ from orderparam.engine.state import (
     finite_state,
     sampled_state,
 )
+from orderparam.engine.together import run_together
 
 __all__ = [
     "ExactSpace",
@@ -48,6 +49,7 @@ __all__ = [
     "orthogonality_loss",
     "ranks",
     "run",
+    "run_together",
     "sampled_state",
     "shard",
 ]

@@ -149,32 +149,79 @@ def _extended(
     rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
     history = eqx.tree_at(lambda s: s.dropped, history, jnp.maximum(history.dropped, rest))
 
-    def open_directions() -> Opened:
-        keep = jnp.arange(m) < count
-        scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, values, 1.0)), 0.0)
-        turned = (vectors * scale) @ _canonical_rotation(vectors, keep)
-        new = turned.T @ x - own.combine((turned.T @ a) @ history.basis)
-        more, c = own.extension(new)
-        c = _orthonormal(c, history.basis, keep)
-        q_new = q + own.along(x, more)
-        a_new = lax.dynamic_update_slice(a, q_new @ c.T, (0, history.rank))
-        drawing = own.add(more) if shared else other
-        drawn = drawing.fresh(m * history.blocks, count * history.blocks)
-        return more, c, drawn, q_new, a_new
-
-    def nothing() -> Opened:
-        shapes = jax.eval_shape(open_directions)
-        return *jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[:3]), q, a
-
-    # Once the rank has saturated most steps open no direction: this branch is what makes them
-    # cheap. It returns the new rows alone, because a branch would copy whole histories.
-    more, c, normals, q, a = lax.cond(count > 0, open_directions, nothing)
+    # Once the rank has saturated most steps open no direction: not doing it is what makes them
+    # cheap. Only new rows are returned, because a branch would copy whole histories.
+    part = _Block(history, own, other, x, q, a, values, vectors, count)
+    more, c, normals, q, a = _open_if_any(part, shared)
     own = own.add(more)
     other = own if shared else other
     history = history.write(c, other.size, count)
     other = other.add(normals)
     full = (count == m) & ~history.overflow & ~own.overflow & ~other.overflow
     return Recorded(history, other if shared else own, other, q, a), full
+
+
+class _Block(eqx.Module):
+    """A block of vectors on its way into a history; fields as in `record`."""
+
+    history: History
+    own: KnownSpace
+    other: KnownSpace
+    x: Float[Array, "k n"]
+    q: Float[Array, "k own"]
+    a: Float[Array, "k r"]
+    values: Float[Array, " m"]
+    vectors: Float[Array, "k m"]
+    count: Int[Array, ""]
+
+    def opened(self, shared: bool) -> Opened:
+        """New basis vectors, directions and normals, and the coordinates with them."""
+        m, history, own = self.values.shape[0], self.history, self.own
+        keep = jnp.arange(m) < self.count
+        scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, self.values, 1.0)), 0.0)
+        turned = (self.vectors * scale) @ _canonical_rotation(self.vectors, keep)
+        new = turned.T @ self.x - own.combine((turned.T @ self.a) @ history.basis)
+        more, c = own.extension(new)
+        c = _orthonormal(c, history.basis, keep)
+        q = self.q + own.along(self.x, more)
+        a = lax.dynamic_update_slice(self.a, q @ c.T, (0, history.rank))
+        drawing = own.add(more) if shared else self.other
+        drawn = drawing.fresh(m * history.blocks, self.count * history.blocks)
+        return more, c, drawn, q, a
+
+    def unchanged(self, shared: bool) -> Opened:
+        """The same with nothing new."""
+        shapes = jax.eval_shape(lambda: self.opened(shared))
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[:3])
+        return *zeros, self.q, self.a
+
+
+def _open_if_any(block: _Block, shared: bool) -> Opened:
+    """Open directions where there are any; a batch of blocks opens them where any block has some.
+
+    Mapped over a batch a plain branch would become a selection that computes both sides for ever.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def opened(block: _Block) -> Opened:
+        return lax.cond(
+            block.count > 0, lambda: block.opened(shared), lambda: block.unchanged(shared)
+        )
+
+    @opened.def_vmap
+    def _(size: int, batched: list[Any], block: _Block) -> tuple[Opened, Any]:
+        def spread(x: Array, is_batched: bool) -> Array:
+            return x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
+
+        block = jax.tree.map(spread, block, batched[0])
+        new = lax.cond(
+            jnp.any(block.count > 0),
+            lambda: jax.vmap(lambda b: b.opened(shared))(block),
+            lambda: jax.vmap(lambda b: b.unchanged(shared))(block),
+        )
+        return new, jax.tree.map(lambda _: True, new)
+
+    return opened(block)
 
 
 def _canonical_rotation(

@@ -90,7 +90,7 @@ def run(
     done, stops = 0, {*fields_at}
     while done < len(grid):
         count = _block_length(grid[done:], block, stops)
-        result = clock(_run_block, program, state, _bounds(grid, done, count, block))
+        result = clock(_run_block, program, state, block_bounds(grid, done, count, block))
         if overflowed(result[0]):
             state = grown(state)
             continue
@@ -137,8 +137,19 @@ def _start(program: Program, state: State) -> State:
 def _run_block(
     program: Program, state: State, bounds: Int[Array, "block 2"]
 ) -> tuple[State, Observed, Fields, Int[Array, "2"]]:
-    """Steps bounds[i, 0] ... bounds[i, 1] - 1 for each i, observing the last step of each."""
     _traced.append("block")
+    return run_block(program, state, bounds)
+
+
+def run_block(
+    program: Program, state: State, bounds: Int[Array, "block 2"]
+) -> tuple[State, Observed, Fields, Int[Array, "2"]]:
+    """Steps bounds[i, 0] ... bounds[i, 1] - 1 for each i, observing the last step of each.
+
+    Returns:
+        The new state, observables of each i, fields of the last step, and the first step and number
+        of the observable (in order of names) that was not finite, -1 if all were.
+    """
 
     def body(t: Array, carry: Any) -> Any:
         state, _, _, trouble = carry
@@ -169,7 +180,7 @@ def _block_length(grid: Int[np.ndarray, " time"], block: int, stops: set[int]) -
     return min(block, len(grid))
 
 
-def _bounds(
+def block_bounds(
     grid: Int[np.ndarray, " time"], done: int, count: int, block: int
 ) -> Int[np.ndarray, "block 2"]:
     """Loop bounds of a block; entries beyond `count` are empty, so every block compiles alike."""

@@ -31,6 +31,22 @@ FEW = 16
 """New directions that a large block opens at a time."""
 
 
+@jax.custom_batching.custom_vmap
+def largest(count: Int[Array, ""]) -> Int[Array, ""]:
+    """A count; mapped over a batch the largest of it, which all of them then share.
+
+    A loop of a common length reads the same slices in every member, where loops of different
+    lengths would gather single elements.
+    """
+    return count
+
+
+@largest.def_vmap
+def _(size: int, batched: list[bool], count: Int[Array, " batch"]) -> tuple[Array, bool]:
+    del size, batched
+    return jnp.max(count), False
+
+
 class Space(eqx.Module):
     """A space of vectors. A block of k vectors is an array (k, points)."""
 
@@ -193,7 +209,7 @@ class SampledSpace(KnownSpace):
 
     def _blocks(self) -> Int[Array, ""]:
         # The trip count follows the rank, so unused capacity costs memory but no time.
-        return (self.size + BLOCK - 1) // BLOCK
+        return largest((self.size + BLOCK - 1) // BLOCK)
 
     def directions(self, k: int, blocks: int) -> int:
         """All of a small block, a few of a large one, whose covariance is never formed."""

@@ -9,8 +9,10 @@ from orderparam.kernels.exact_linear import ExactLinear
 from orderparam.kernels.independence import GradientIndependence
 from orderparam.kernels.linear_kernels import LinearKernels
 from orderparam.kernels.network import MLP, ResNet
+from orderparam.kernels.perturbation import Perturbation
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.static import StaticNTK
+from orderparam.kernels.sweep import sweep
 
 __all__ = [
     "CNN",
@@ -23,9 +25,11 @@ __all__ = [
     "GradientIndependence",
     "KernelEvolution",
     "LinearKernels",
+    "Perturbation",
     "ResNet",
     "StaticNTK",
     "activation",
     "cosine",
     "scaled_tanh",
+    "sweep",
 ]

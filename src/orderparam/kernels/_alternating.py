@@ -10,7 +10,7 @@ are solved forward in time for every draw, and averages give new kernels and res
 Source: Bordelon & Pehlevan (2022), section 3 and its sampling algorithm.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,8 +20,11 @@ from jaxtyping import Array, Float
 
 from orderparam.kernels.activations import Activation
 
-NOISE = 1e-5
+NOISE = 1e-7
 """Variance of the noise that is added to every field, relative to the field's own."""
+
+CHUNK = 64
+"""Draws whose Jacobians are held at once."""
 
 
 class Order(NamedTuple):
@@ -60,6 +63,11 @@ class Round(eqx.Module):
     response: bool = eqx.field(static=True)
 
     @property
+    def above_variance(self) -> Float[Array, " layer"]:
+        """sigma_{l+1}^2 of the matrix above each hidden layer; the readout has variance 1."""
+        return jnp.append(self.variance[1:], 1.0)
+
+    @property
     def steps(self) -> int:
         """Number of steps T."""
         return self.rates.shape[0]
@@ -87,54 +95,50 @@ class Round(eqx.Module):
 @eqx.filter_jit
 def advance(given: Round, order: Order) -> Order:
     """New order parameters from old ones; the same draws in every round."""
-    L, T, P = given.variance.shape[0], given.steps, given.gram.shape[0]
+    T, P = given.steps, given.gram.shape[0]
     M, N = given.couplings(order)
-    above_variance = jnp.append(given.variance[1:], 1.0)[:, None, None]
-    roots_u, inverse_u = _roots(given.variance[:, None, None] * given.below(order))
-    roots_r, inverse_r = _roots(above_variance * given.above(order))
-    u = jnp.einsum("lsi,lji->lsj", given.draws[0], roots_u)
-    r = jnp.einsum("lsi,lji->lsj", given.draws[1], roots_r)
-    phi, g, w = _fields(given, M, N, u, r)
+    u = _draw(given.draws[0], given.variance[:, None, None] * given.below(order))
+    r = _draw(given.draws[1], given.above_variance[:, None, None] * given.above(order))
+    h, z = _fields(given, M, N, u, r)
+    phi = given.activation(h)
+    g = given.activation.derivative(h) * z
     S = phi.shape[1]
     Phi = jnp.einsum("lsi,lsj->lij", phi, phi) / S
     G = jnp.einsum("lsi,lsj->lij", g, g) / S
-    raw = jnp.einsum("si,si->i", w, phi[-1]).reshape(T, P) / S / given.gamma0
-    f = raw - raw[0]
+    # At each time all samples see one readout w = z^L.
+    raw = jnp.einsum("si,si->i", z[-1], phi[-1]).reshape(T, P) / S / given.gamma0
     A, B = jnp.zeros_like(order.A), jnp.zeros_like(order.B)
-    if given.response and L > 1:
-        # Stein: sigma^2 <d phi / d r> = sigma^2 <phi zeta> R^{-1} for r = R zeta, and likewise for
-        # g and u. They act on fields of covariance R R^T, so that small pivots amplify no noise.
-        step = jnp.repeat(jnp.arange(T), P)
-        A = jnp.einsum("lsi,lsj->lij", phi, given.draws[1]) / S @ inverse_r * above_variance
-        A = jnp.where(step[:, None] > step, A, 0.0).at[-1].set(0.0)
-        B = jnp.einsum("lsi,lsj->lij", g[1:], given.draws[0, 1:]) / S @ inverse_u[1:]
-        B = jnp.where(step[:, None] >= step, B * given.variance[1:, None, None], 0.0)
-        B = jnp.concatenate([B, jnp.zeros_like(order.B[:1])])
-    return Order(Phi, G, A, B, f)
+    if given.response and len(h) > 1:
+        pairs = [_responses(given.activation, *layer) for layer in zip(M, N, h, z, strict=True)]
+        scale = given.variance[1:, None, None]
+        A = A.at[:-1].set(scale * jnp.stack([a for a, _ in pairs[:-1]]))
+        B = B.at[:-1].set(scale * jnp.stack([b for _, b in pairs[1:]]))
+    return Order(Phi, G, A, B, raw - raw[0])
 
 
-def _roots(kernels: Float[Array, "layer event event"]) -> tuple[Array, Array]:
-    """Triangular roots of kernels and their inverses.
+def _draw(
+    normals: Float[Array, "layer S event"], kernels: Float[Array, "layer event event"]
+) -> Float[Array, "layer S event"]:
+    """Gaussian fields of given covariance from standard normals.
 
-    Events are ordered in time, so that a field depends on earlier normals only and responses come
-    out causal. Kernels are almost singular; a little independent noise keeps the roots finite.
+    The root is triangular: events are ordered in time, so that a field never depends on later
+    kernels and a round is right one step further than the round before. Kernels are almost
+    singular; a little independent noise keeps the root finite.
     """
     events = kernels.shape[-1]
     noise = NOISE * jnp.trace(kernels, axis1=-2, axis2=-1) / events
-    eye = jnp.eye(events)
-    roots = jnp.linalg.cholesky(kernels + noise[:, None, None] * eye)
-    return roots, jax.vmap(lambda a: jax.scipy.linalg.solve_triangular(a, eye, lower=True))(roots)
+    roots = jnp.linalg.cholesky(kernels + noise[:, None, None] * jnp.eye(events))
+    return jnp.einsum("lsi,lji->lsj", normals, roots)
 
 
 def _fields(
     given: Round, M: Array, N: Array, u: Array, r: Array
-) -> tuple[Float[Array, "layer S event"], Float[Array, "layer S event"], Float[Array, "S event"]]:
-    """phi^l and g^l of every draw, and the readout w = z^L, forward in time."""
-    L, S, events = u.shape
+) -> tuple[Float[Array, "layer S event"], Float[Array, "layer S event"]]:
+    """h^l and z^l of every draw, forward in time."""
     P = given.gram.shape[0]
-    slope = jax.vmap(given.activation.derivative)
+    slope = given.activation.derivative
 
-    def step(carry: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], Array]:
+    def step(carry: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], Any]:
         phi, g = carry
         rows = [lax.dynamic_slice_in_dim(a, t * P, P, axis=1) for a in (M, N)]
         now = [lax.dynamic_slice_in_dim(a, t * P, P, axis=2) for a in (u, r)]
@@ -144,8 +148,43 @@ def _fields(
         z = now[1] + jnp.einsum("lsj,lij->lsi", phi, rows[1])
         # z^l needs phi^l at this step, but h^{l+1} only earlier g: all layers go at once.
         g = lax.dynamic_update_slice_in_dim(g, slope(h) * z, t * P, axis=2)
-        return (phi, g), z[-1]
+        return (phi, g), (h, z)
 
-    zero = jnp.zeros((L, S, events))
-    (phi, g), w = lax.scan(step, (zero, zero), jnp.arange(given.steps))
-    return phi, g, w.transpose(1, 0, 2).reshape(S, events)
+    zero = jnp.zeros_like(u)
+    _, (h, z) = lax.scan(step, (zero, zero), jnp.arange(given.steps))
+    h, z = (a.transpose(1, 2, 0, 3).reshape(u.shape) for a in (h, z))
+    return h, z
+
+
+def _responses(
+    activation: Activation,
+    M: Float[Array, "event event"],
+    N: Float[Array, "event event"],
+    h: Float[Array, "S event"],
+    z: Float[Array, "S event"],
+) -> tuple[Float[Array, "event event"], Float[Array, "event event"]]:
+    """<d phi / d r> and <d g / d u> of one layer, from the Jacobian of every draw.
+
+    With D = diag(phi'), E = diag(phi'' z) and K = E + D N D, the linearised equations give
+    dg/dr = (1 - K M)^{-1} D, dphi/dr = D M dg/dr and dg/du = (1 - K M)^{-1} K; K M is strictly
+    causal, so that 1 - K M is triangular.
+    """
+    slope = activation.derivative
+
+    def one(h: Float[Array, " event"], z: Float[Array, " event"]) -> tuple[Array, Array]:
+        d, bend = jax.jvp(slope, (h,), (jnp.ones_like(h),))
+        K = jnp.diag(bend * z) + d[:, None] * N * d
+        eye = jnp.eye(len(h))
+        inverse = jax.scipy.linalg.solve_triangular(
+            eye - K @ M, eye, lower=True, unit_diagonal=True
+        )
+        return d[:, None] * (M @ (inverse * d)), inverse @ K
+
+    def chunk(total: tuple[Array, Array], part: tuple[Array, Array]) -> tuple[Any, None]:
+        new = jax.vmap(one)(*part)
+        return jax.tree.map(lambda a, b: a + b.sum(axis=0), total, new), None
+
+    zero = jnp.zeros_like(M)
+    shape = (-1, CHUNK, h.shape[1])
+    total, _ = lax.scan(chunk, (zero, zero), (h.reshape(shape), z.reshape(shape)))
+    return total[0] / len(h), total[1] / len(h)

@@ -10,43 +10,46 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.engine import Run
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
-from orderparam.kernels._alternating import Order, Round, advance
-from orderparam.kernels._supported import require_equal_times, require_plain
+from orderparam.kernels._alternating import CHUNK, Order, Round, advance
+from orderparam.kernels._supported import refuse, require_equal_times, require_plain
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import initial_kernels
-from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.tangent import tangent_kernel
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
-LARGEST = 1500
+LARGEST = 600
 """Events (samples times steps) up to which two-time kernels are formed."""
 
 
-class Alternating(Method):
+class Alternating(KernelMethod):
     """The self-consistent equations solved as in their paper, by alternating sampling.
 
     All two-time kernels and responses are guessed (frozen at initialisation), Gaussian fields are
     drawn for all times at once, the single-site equations are solved, kernels and responses are
-    recomputed, and so on until they agree. Responses come from Stein's lemma. The same draws are
-    used in every round, so that the round is a deterministic map and its residual measures
-    convergence; standard errors come from `replicates` independent sets of draws.
+    recomputed, and so on until they agree. Responses are averages of the Jacobians of single draws,
+    so that the activation must be smooth. The same draws are used in every round: the round is a
+    deterministic map and its residual measures convergence; standard errors come from `replicates`
+    independent sets of draws.
 
-    A second route to what the causal method computes, for checks: cost and memory grow with the
-    square and cube of samples times steps.
+    A second route to what the causal method computes, for checks: cost grows with the cube of
+    samples times steps.
 
     Args:
-        samples: Draws S of the fields, at least 64.
+        samples: Draws S of the fields, a multiple of 64.
         replicates: Independent sets of draws R >= 2.
         tolerance: Largest change of a kernel in the last round, relative to its largest entry.
-        damping: Part of the old values that is kept in each round, from 0 to below 1.
+        damping: Part of the old values that is kept in each round, from 0 to below 1. Rounds are
+            causal (each is right one step further), so that none is needed unless early rounds
+            overflow.
         rounds: Most rounds.
         response: Keep the response terms.
 
-    Cost: O(L (P T)^2 (S + P T)) time per round, O(L P T (S + P T)) memory.
+    Cost: O(L S (P T)^3) time per round, O(L P T (S + P T)) memory.
 
     Source: Bordelon & Pehlevan (2022), alternating sampling algorithm.
     """
@@ -62,7 +65,7 @@ class Alternating(Method):
 
     def __init__(
         self,
-        samples: int = 8192,
+        samples: int = 2048,
         replicates: int = 4,
         tolerance: float = 1e-4,
         damping: float = 0.0,
@@ -70,12 +73,16 @@ class Alternating(Method):
         response: bool = True,
     ) -> None:
         for name, value, least in (
-            ("samples", samples, 64), ("replicates", replicates, 2), ("rounds", rounds, 1),
+            ("samples", samples, CHUNK), ("replicates", replicates, 2), ("rounds", rounds, 1),
         ):  # fmt: skip
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InvalidProblem(
                     f"Argument `{name}` must be an integer of at least {least}, but is {value!r}."
                 )
+        if samples % CHUNK:
+            raise InvalidProblem(
+                f"Argument `samples` must be a multiple of {CHUNK}, but is {samples}; choose one."
+            )
         if not (0 < tolerance < 1 and 0 <= damping < 1):
             raise InvalidProblem(
                 f"Arguments `tolerance` and `damping` must lie in (0, 1) and [0, 1), but are "
@@ -92,20 +99,30 @@ class Alternating(Method):
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of fields and two-time kernels, and time of some thirty rounds."""
         events, L = _events(problem), problem.network.depth
-        arrays = L * events * (10 * self.samples + 20 * events)
-        work = 12.0 * L * events**2 * (self.samples + 4 * events)
-        return Estimate(2**28 + 8 * arrays, 30 * self.replicates * work / 2e10)
+        arrays = events * (L * (10 * self.samples + 20 * events) + 6 * CHUNK * events)
+        work = self.samples * events**2 * (4.0 * L + 12.0 * (L - 1) * events)
+        return Estimate(2**28 + 8 * arrays, 20 * self.replicates * work / 4e9)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Iterate every replicate to convergence."""
         require_plain(self.name, problem)
         require_equal_times(self.name, save)
+        refuse(
+            self.name,
+            {"activations with kinks": not problem.network.activation.smooth},
+            "smooth activations, whose Jacobians give the responses",
+        )
         if _events(problem) > LARGEST:
             raise CapacityExceeded(
                 f"The method alternating keeps kernels over samples times steps, "
                 f"{_events(problem)} here, up to {LARGEST}; use the method causal, or fewer steps."
+            )
+        if 2 * _events(problem) > self.samples:
+            raise CapacityExceeded(
+                f"The method alternating needs twice as many draws as samples times steps, "
+                f"{_events(problem)} here; raise `samples` to {2 * _events(problem)} or more."
             )
         start = time.perf_counter()
         first = _static(problem)
@@ -115,10 +132,7 @@ class Alternating(Method):
                 ends.append(self._iterated(problem, first, (seed, replicate)))
                 done(1)
         spent = time.perf_counter() - start
-        runs: list[Any] = [
-            Run(_observed(problem, order, save), {}, None, 0.0, spent / len(ends))  # type: ignore[arg-type]
-            for order, _ in ends
-        ]
+        runs = [Trajectory(_observed(problem, order, save), spent / len(ends)) for order, _ in ends]
         worst = max(history[-1] for _, history in ends)
         ok = worst <= self.tolerance
         return pack_theory(

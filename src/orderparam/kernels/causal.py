@@ -3,13 +3,13 @@
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import (
     Run,
     crowding_notes,
@@ -23,6 +23,7 @@ from orderparam.engine import (
 )
 from orderparam.errors import Diverged, InvalidProblem
 from orderparam.kernels._supported import require_few_fields
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -34,7 +35,7 @@ BLOWN_UP = 1e3
 """Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
 
 
-class Causal(Method):
+class Causal(KernelMethod):
     """Causal sampling: the infinite-width limit in one pass through time, with error bars.
 
     Each layer is a space of `samples` points; initial weights are Gaussian matrices conditioned on
@@ -134,7 +135,7 @@ class Causal(Method):
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
@@ -144,17 +145,17 @@ class Causal(Method):
         total = (self.replicates + 1) * problem.steps
         with progress_bar(total, "causal", progress) as advance:
             runs = [
-                self._replicate(problem, save, (seed, r), self.tolerance, advance)
+                self.replicate(problem, save, (seed, r), self.tolerance, advance)
                 for r in range(self.replicates)
             ]
-            coarser = self._replicate(
+            coarser = self.replicate(
                 problem,
                 SavePlan(save.grid(problem.steps).tolist()),
                 (seed, 0),
                 10 * self.tolerance,
                 advance,
             )
-        diagnostics = self._diagnostics(runs, coarser, notes)
+        diagnostics = self.diagnose(runs, coarser, notes)
         diagnostics["total_seconds"] = time.perf_counter() - start
         return pack_theory(
             problem,
@@ -162,19 +163,20 @@ class Causal(Method):
             runs,
             method=self.config(),
             seed=seed,
-            verdict=_verdict(diagnostics),
+            verdict=judge(diagnostics),
             message=" ".join(diagnostics["notes"]) or "Every replicate ran to the last step.",
             diagnostics=diagnostics,
         )
 
-    def _replicate(
+    def replicate(
         self,
         problem: KernelEvolution,
         save: SavePlan,
         seed: tuple[int, int],
         tolerance: float,
-        advance: Any,
+        advance: Callable[[int], None],
     ) -> Run:
+        """One run with the scrambling named by `seed`; `advance` hears of steps made."""
         plan = layout(problem, self.response)
         capacity = self.first_capacity(problem)
         state = sampled_state(plan, self.samples, capacity, tolerance, seed)
@@ -205,7 +207,8 @@ class Causal(Method):
             after_block=after_block,
         )
 
-    def _diagnostics(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
+    def diagnose(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
+        """Ranks, truncation and sampling errors of replicates and of a coarser run."""
         first, last = runs[0], runs[-1].state
         scale = max(float(first.observed["loss"][0]), 1e-300)
         # The bias falls at least threefold (five times where measured) for a tenfold tolerance, so
@@ -246,7 +249,8 @@ MANY_POSITIONS = 4096
 """Positions of all samples above which kernels between them are not formed for a warning alone."""
 
 
-def _verdict(diagnostics: Mapping[str, Any]) -> Verdict:
+def judge(diagnostics: Mapping[str, Any]) -> Verdict:
+    """Converged unless the errors are above what a result may carry."""
     worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
     return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
 
@@ -265,7 +269,7 @@ def _stability_note(problem: KernelEvolution) -> list[str]:
         f"The learning rate {problem.learning_rate:g} is above the stability limit {limit:.3g} of "
         "the initial kernel; training may diverge."
     )
-    warnings.warn(sentence, stacklevel=4)
+    warnings.warn(sentence, stacklevel=7)  # at the caller of `orderparam.solve`
     return [sentence]
 
 

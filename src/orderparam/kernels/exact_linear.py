@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import dropped, exact_state, known, orthogonality_loss, ranks, run
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.kernels._supported import require_few_fields
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
@@ -16,7 +17,7 @@ from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
 
-class ExactLinear(Method):
+class ExactLinear(KernelMethod):
     """Deep linear networks without sampling error: vectors are coefficients of normals.
 
     Equals the closed algebraic kernel equations of the paper.
@@ -55,7 +56,7 @@ class ExactLinear(Method):
         memory = 8 * (24 * layers * offsets * rank**2 + 3 * kernels)
         return Estimate(memory, problem.steps * layers * 48.0 * block * offsets * rank**2 / 4e9)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run the program once; there is nothing random."""

@@ -20,11 +20,11 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.engine import Run
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import CapacityExceeded, InvalidProblem
 from orderparam.kernels._supported import refuse, require_equal_times, require_plain
-from orderparam.kernels.pack import pack_theory
+from orderparam.kernels.flow import KernelMethod
+from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.tangent import tangent_kernel
 from orderparam.results import Solution, Verdict
@@ -35,7 +35,7 @@ LARGEST = 4000
 """Events (samples times steps) up to which the dense matrices are formed."""
 
 
-class LinearKernels(Method):
+class LinearKernels(KernelMethod):
     """Closed matrix equations for the kernels of deep linear networks, iterated to their solution.
 
     Everything is causal, so the equations are solved for a window of steps that grows by one: what
@@ -70,7 +70,7 @@ class LinearKernels(Method):
         work = 10.0 * problem.network.depth * size**3 * problem.steps
         return Estimate(2**26 + 80 * problem.network.depth * size**2, work / 2e10)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Iterate until no kernel changes."""
@@ -93,7 +93,7 @@ class LinearKernels(Method):
                 changes.append(iteration.round(steps))
             change, rounds = max(change, changes[-1]), rounds + len(changes) - 1
         converged = change <= self.tolerance
-        run: Any = Run(iteration.observed(save), {}, None, 0.0, time.perf_counter() - start)  # type: ignore[arg-type]
+        run = Trajectory(iteration.observed(save), time.perf_counter() - start)
         return pack_theory(
             problem,
             save,

@@ -43,6 +43,9 @@ class KernelEvolution(Problem):
         batches: Minibatches; all train samples in each step if `None`.
         schedule: Factor of the learning rate at each step, as numbers or as a function of the
             step; constant if `None`.
+        gradient_flow: Follow gradient flow through the same times eta * step: steps are refined
+            until the answer no longer moves, and the result states what is left. Full batches
+            without momentum.
 
     Raises:
         InvalidProblem: If a value is outside its range.
@@ -63,6 +66,7 @@ class KernelEvolution(Problem):
     weight_decay: float = eqx.field(static=True)
     batches: Batches | None
     schedule: Float[np.ndarray, " step"] | None
+    gradient_flow: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class KernelEvolution(Problem):
         weight_decay: float = 0.0,
         batches: Batches | None = None,
         schedule: Schedule = None,
+        gradient_flow: bool = False,
     ) -> None:
         for name, value, kind in (("network", network, Network), ("data", data, Data)):
             if not isinstance(value, kind):
@@ -93,11 +98,7 @@ class KernelEvolution(Problem):
         )
         self.learning_rate = _positive("learning_rate", learning_rate, "Choose a positive rate.")
         self.steps = _count("steps", steps)
-        if not isinstance(centered, bool):
-            raise InvalidProblem(
-                f"Argument `centered` must be true or false, but is {centered!r}; choose one."
-            )
-        self.centered = centered
+        self.centered = _flag("centered", centered)
         self.loss = loss_named(loss).name
         check_labels(loss_named(loss), data.targets(), "train")
         self.momentum = _fraction("momentum", momentum)
@@ -111,6 +112,12 @@ class KernelEvolution(Problem):
             batches.check(data.count, data.test_count, self.steps)
         self.batches = batches
         self.schedule = schedule_factors(schedule, self.steps)
+        self.gradient_flow = _flag("gradient_flow", gradient_flow)
+        if gradient_flow and (batches is not None or self.momentum > 0):
+            raise InvalidProblem(
+                "Gradient flow has neither minibatches nor momentum (the heavy ball tends to the "
+                "flow with learning_rate / (1 - momentum)); leave out `batches` and `momentum`."
+            )
 
     @property
     def one_pass(self) -> bool:
@@ -152,6 +159,7 @@ class KernelEvolution(Problem):
             "weight_decay": self.weight_decay,
             "batches": None if self.batches is None else self.batches.config(),
             "schedule": None if self.schedule is None else self.schedule.tolist(),
+            "gradient_flow": self.gradient_flow,
         }
 
     def simulate(
@@ -159,6 +167,7 @@ class KernelEvolution(Problem):
     ) -> Solution:
         """Train finite networks of the widths `sizes["width"]`."""
         from orderparam.kernels.experiment import simulate_networks
+        from orderparam.kernels.flow import with_small_steps
 
         if set(sizes) - {"parameterization"} != {"width"}:
             raise InvalidProblem(
@@ -166,7 +175,19 @@ class KernelEvolution(Problem):
                 "(and may have a `parameterization`); call simulate(problem, width=..., seeds=...)."
             )
         extra = {k: v for k, v in sizes.items() if k != "width"}
-        return simulate_networks(self, sizes["width"], seeds, save, seed, **extra, **options)
+
+        def train(problem: KernelEvolution, plan: SavePlan) -> Solution:
+            return simulate_networks(problem, sizes["width"], seeds, plan, seed, **extra, **options)
+
+        return with_small_steps(self, save, train)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidProblem(
+            f"Argument `{name}` must be true or false, but is {value!r}; choose one."
+        )
+    return value
 
 
 def _positive(name: str, value: Any, advice: str) -> float:

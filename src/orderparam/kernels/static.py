@@ -10,9 +10,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels._supported import refuse, require_equal_times
+from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import NODES, kernels_at_start
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.pack import Trajectory, pack_theory
@@ -20,7 +21,7 @@ from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Solution, Verdict
 
 
-class StaticNTK(Method):
+class StaticNTK(KernelMethod):
     """Lazy training: the theory at gamma0 -> 0, where no feature moves.
 
     f_mu(t+1) = f_mu(t) + (eta/P) sum_nu K_{mu nu}(0) Delta_nu(t)
@@ -47,7 +48,7 @@ class StaticNTK(Method):
         work = samples**2 * (2.0 * problem.steps + 20.0 * depth * NODES**2)
         return Estimate(2**26 + 16 * kept, work / 1e9)
 
-    def solve(
+    def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Compute the kernels once and follow the predictions."""
@@ -57,16 +58,7 @@ class StaticNTK(Method):
             {"weight decay": problem.weight_decay > 0},
             "every network, loss and order of batches, with momentum but without weight decay",
         )
-        start, grid = time.perf_counter(), save.grid(problem.steps)
-        Phi, G, tangent = kernels_at_start(problem)
-        observed = _frozen(problem, Phi, G, tangent, len(grid))
-        f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
-        if not np.isfinite(f).all():
-            step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
-            raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
-        first = problem.data.count if problem.one_pass else 0
-        observed |= {"f": f[:, first:], "loss": loss}
-        run = Trajectory(observed, time.perf_counter() - start)
+        run = static_trajectory(problem, save)
         return pack_theory(
             problem,
             save,
@@ -77,6 +69,20 @@ class StaticNTK(Method):
             message="Kernels frozen at initialisation: the limit gamma0 -> 0.",
             diagnostics={"notes": []},
         )
+
+
+def static_trajectory(problem: KernelEvolution, save: SavePlan) -> Trajectory:
+    """Frozen kernels and the predictions that follow them, for a problem that allows it."""
+    start, grid = time.perf_counter(), save.grid(problem.steps)
+    Phi, G, tangent = kernels_at_start(problem)
+    observed = _frozen(problem, Phi, G, tangent, len(grid))
+    f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
+    if not np.isfinite(f).all():
+        step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
+        raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
+    first = problem.data.count if problem.one_pass else 0
+    observed |= {"f": f[:, first:], "loss": loss}
+    return Trajectory(observed, time.perf_counter() - start)
 
 
 def _frozen(

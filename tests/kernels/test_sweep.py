@@ -1,0 +1,54 @@
+"""Many points in one compiled call: the same answers as one by one."""
+
+import numpy as np
+import pytest
+
+import orderparam as op
+from orderparam.engine import together
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels import MLP, Causal
+from orderparam.results import Verdict
+
+DATA = op.data.gaussian(count=3, dimension=6, seed=2)
+PROBLEM = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.3, steps=10)
+
+
+@pytest.mark.parametrize("capacity", [None, 16])
+def test_points_equal_separate_solves(monkeypatch, capacity):
+    grown = []
+    original = together.grown
+    monkeypatch.setattr(together, "grown", lambda s: grown.append(1) or original(s))
+    method = Causal(512, 2, 1e-4, capacity=capacity)
+    found = op.kernels.sweep(
+        PROBLEM, gamma0=[0.5, 2.0], learning_rate=[0.2, 0.6], method=method, progress=False
+    )
+    assert list(found) == [(0.5, 0.2), (0.5, 0.6), (2.0, 0.2), (2.0, 0.6)]
+    assert bool(grown) == (capacity is not None)
+    for gamma0, rate in ((0.5, 0.2), (2.0, 0.6)):
+        alone = op.kernels.KernelEvolution(
+            MLP(2, "tanh"), DATA, gamma0=gamma0, learning_rate=rate, steps=10
+        )
+        solved = op.solve(alone, method, progress=False, throw=False)
+        point = found[gamma0, rate]
+        assert point.problem == solved.problem
+        assert point.diagnostics["ranks"] == solved.diagnostics["ranks"]
+        for name in ("f", "Phi", "G", "ntk_se"):
+            np.testing.assert_allclose(point[name], solved[name], rtol=1e-8, atol=1e-10)
+
+
+def test_a_point_that_diverges_does_not_stop_the_others():
+    problem = op.kernels.KernelEvolution(MLP(1, "linear"), DATA, steps=40)
+    found = op.kernels.sweep(
+        problem, learning_rate=[0.2, 60.0], method=Causal(256, 2, 1e-3), progress=False
+    )
+    verdicts = [solution.verdict for solution in found.values()]
+    assert verdicts == [Verdict.CONVERGED, Verdict.DIVERGED]
+
+
+def test_what_a_sweep_cannot_do_is_said_first():
+    with pytest.raises(UnsupportedCombination, match="call solve"):
+        op.kernels.sweep(PROBLEM, save=op.SavePlan(two_time=True))
+    with pytest.raises(InvalidProblem, match="at least one"):
+        op.kernels.sweep(PROBLEM, gamma0=[])
+    with pytest.raises(InvalidProblem, match="gamma0"):
+        op.kernels.sweep(PROBLEM, gamma0=[1.0, -1.0])
