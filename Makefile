@@ -12,7 +12,7 @@ help:
 	@echo "demo        run the built-in study digits-kernels"
 	@echo "check       format, lint, types, docstrings"
 	@echo "test        check, fast tests, examples in docstrings and documentation"
-	@echo "test-torch  install PyTorch and run the tests that need it"
+	@echo "test-torch  install PyTorch, transformers, Optax and Flax, and run their tests"
 	@echo "validate    agreement of theory and experiment at full size"
 	@echo "bench       speed and memory"
 	@echo "clean       remove the environment and everything generated"
@@ -42,7 +42,7 @@ test: check
 test-torch: $(INSTALLED)
 	@if [ -n "$$(find tests/torch -name 'test_*.py' 2>/dev/null)" ]; then set -e; \
 	  $(BIN)/python -m pip install --quiet -c constraints/base.txt -c constraints/extras.txt \
-	    -e '.[dev,torch]'; \
+	    -e '.[dev,torch,huggingface,optax]'; \
 	  $(BIN)/pytest tests/torch; \
 	else \
 	  echo "No part of orderparam uses PyTorch yet, so there is nothing to test with it."; \

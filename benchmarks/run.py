@@ -4,9 +4,9 @@
 
 Parts: `accuracy` (seconds to 1 %), `steps` (exponent of time in the number of steps), `memory`
 (peak against prediction), `networks` (finite networks against theory, at equal error), `peer` (the
-alternating scheme) and, only when named, `endurance` (an hour). Every number comes from a process
-of its own on one core. In full about ten minutes, `--quick` under two; keep the machine free of
-other work meanwhile.
+alternating scheme), `mixtures` (learning curves), `online` (one-pass SGD) and, only when named,
+`endurance` (an hour). Every number comes from a process of its own on one core. In full about ten
+minutes, `--quick` under two; keep the machine free of other work meanwhile.
 """
 
 import argparse
@@ -21,7 +21,9 @@ from typing import Any
 import accuracy
 import cost
 import endurance
+import mixtures
 import networks
+import online
 import peer
 import problems
 
@@ -33,6 +35,8 @@ PARTS = {
     "memory": (cost.measure_memory, cost.table_memory),
     "networks": (networks.measure, networks.table),
     "peer": (peer.measure, peer.table),
+    "mixtures": (mixtures.measure, mixtures.table),
+    "online": (online.measure, online.table),
     "endurance": (endurance.measure, endurance.table),
 }
 LONG = ("endurance",)
@@ -45,6 +49,8 @@ TITLES = {
     "memory": "Peak memory against the prediction",
     "networks": "Finite networks against theory at equal error (one core each)",
     "peer": "The alternating scheme against the causal method (one core)",
+    "mixtures": "Classifiers on Gaussian mixtures, seconds once compiled (all cores)",
+    "online": "One-pass SGD: equations, chain and direct training (one core each)",
     "endurance": "A hundred samples over a thousand steps, and a million steps (one core)",
 }
 

@@ -4,9 +4,14 @@ import os
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
+import jax
+import pytest
 from jaxtyping import install_import_hook
 
 os.environ["MPLBACKEND"] = "Agg"
+# Each worker has a core of its own: threads within one operation gain nothing, and twice as many of
+# them as cores were once seen to wait for each other for ever.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=50
 )
@@ -19,3 +24,10 @@ CHECKER = (
 )
 # Has to come before the first import of the package, which is why it is not a fixture.
 install_import_hook("orderparam", CHECKER)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_dropped():
+    """Each compiled program maps memory, of which a process may hold a limited number of pieces."""
+    yield
+    jax.clear_caches()

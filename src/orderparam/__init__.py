@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orderparam import data, kernels
+    from orderparam import data, experts, kernels, mixtures, online
     from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
     from orderparam.results import citation, compare
@@ -17,14 +17,17 @@ __all__ = [
     "compare",
     "data",
     "estimate",
+    "experts",
     "kernels",
     "load",
+    "mixtures",
+    "online",
     "simulate",
     "solve",
 ]
 __version__ = "0.1.0"
 
-_FAMILIES = ("data", "kernels")
+_FAMILIES = ("data", "experts", "kernels", "mixtures", "online")
 _HOMES = {
     "SavePlan": "contract",
     "check_theory": "conformance",

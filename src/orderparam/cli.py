@@ -3,10 +3,6 @@
 Nothing that computes is imported before a command needs it, so that `list` and `show` are quick.
 """
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,9 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orderparam.errors import InvalidProblem, NotConverged, OrderParamError, UnsupportedCombination
-
-FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 1, 2, 3, 130
+from orderparam import ladder_cli, scaling_cli
+from orderparam.terminal import FAILED, NOT_CONVERGED, AsJson, explained, print_json, say
 
 app = typer.Typer(
     name="orderparam",
@@ -25,12 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on the output and nothing else.")
-]
 Store = Annotated[
     Path, typer.Option("--out", help="The store: a folder that holds one folder for each run.")
 ]
+
+
+for command in (*scaling_cli.COMMANDS, *ladder_cli.COMMANDS):
+    app.command()(command)
 
 
 @app.command()
@@ -48,7 +44,7 @@ def run(
     force: Annotated[bool, typer.Option(help="Compute again what the store has.")] = False,
 ) -> None:
     """Run a study: theory, networks, comparison, figures and report."""
-    with _explained(as_json):
+    with explained(as_json):
         from orderparam.studies import catalog, overrides
         from orderparam.studies.devices import on_device
         from orderparam.studies.runner import run_study
@@ -57,7 +53,7 @@ def run(
         text, name = catalog.find(study)
         resolved, source = overrides.resolve(text, name, settings=changes, quick=quick)
         with on_device(device):
-            finished = run_study(resolved, source, store=out, force=force, say=_say)
+            finished = run_study(resolved, source, store=out, force=force, say=say)
         _show(finished.folder, finished.summary, as_json)
         raise typer.Exit(_exit_code(finished.summary["verdict"]))
 
@@ -65,13 +61,13 @@ def run(
 @app.command("list")
 def list_studies(as_json: AsJson = False) -> None:
     """List the built-in studies."""
-    with _explained(as_json):
+    with explained(as_json):
         from orderparam.studies.catalog import builtin
 
         studies = builtin()
         if as_json:
             fields = {"name", "title", "claim", "time_needed"}
-            _print_json([study.model_dump(include=fields) for study in studies])
+            print_json([study.model_dump(include=fields) for study in studies])
             return
         table = Table("name", "what it shows", "time needed", box=None)
         for study in studies:
@@ -87,7 +83,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the verdicts of a run."""
-    with _explained(as_json):
+    with explained(as_json):
         from orderparam.studies.store import find_run, read_summary
 
         folder = find_run(name, out)
@@ -99,18 +95,18 @@ def show(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Report devices and versions, and solve a small problem in two ways."""
-    with _explained(as_json):
+    with explained(as_json):
         from orderparam.studies.devices import device_names
         from orderparam.studies.environment import versions
         from orderparam.studies.selftest import self_test
 
         known, devices = versions(), device_names()
-        _say(f"Devices: {', '.join(devices)}.")
-        _say(f"Versions: {', '.join(f'{name} {value}' for name, value in known.items())}.")
+        say(f"Devices: {', '.join(devices)}.")
+        say(f"Versions: {', '.join(f'{name} {value}' for name, value in known.items())}.")
         test = self_test()
         if as_json:
             result = {**vars(test), "passed": test.passed}
-            _print_json({"devices": devices, "versions": known, "self_test": result})
+            print_json({"devices": devices, "versions": known, "self_test": result})
         else:
             typer.echo(
                 f"Self-test {'passed' if test.passed else 'FAILED'} in {test.seconds:.1f} s: the "
@@ -124,47 +120,16 @@ def main() -> None:
     app()
 
 
-@contextmanager
-def _explained(as_json: bool) -> Iterator[None]:
-    """Turn the library's errors into one sentence and an exit code."""
-    try:
-        yield
-    except OrderParamError as error:
-        if as_json:
-            _print_json({"error": type(error).__name__, "message": str(error)})
-        typer.echo(f"Error: {error}", err=True)
-        if isinstance(error, NotConverged):
-            raise typer.Exit(NOT_CONVERGED) from None
-        usage = isinstance(error, InvalidProblem | UnsupportedCombination)
-        raise typer.Exit(USAGE if usage else FAILED) from None
-    except KeyboardInterrupt:
-        typer.echo(
-            "Interrupted. Finished parts are kept; the same command continues with the next one.",
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
-
-
 def _exit_code(verdict: str) -> int:
     """The exit code that stands for a study's verdict."""
     return {"error": FAILED, "fail": FAILED, "not converged": NOT_CONVERGED}.get(verdict, 0)
-
-
-def _say(text: str) -> None:
-    """A line for people, on the error stream."""
-    typer.echo(text, err=True)
-
-
-def _print_json(content: Any) -> None:
-    """The one document of `--json`."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _show(folder: Path, summary: dict[str, Any], as_json: bool) -> None:
     """A run's verdicts, as a table for people or as JSON."""
     report = folder / "report.html"
     if as_json:
-        _print_json({"folder": str(folder), "report": str(report), **summary})
+        print_json({"folder": str(folder), "report": str(report), **summary})
         return
     from orderparam.studies.tables import print_summary
 

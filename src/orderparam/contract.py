@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
 from orderparam.results import Solution
@@ -24,6 +24,9 @@ class SavePlan:
         two_time: Also keep the kernels between every pair of saved steps (memory grows with the
             square of their number).
         fields_at: Steps at which single-site samples of the fields are kept.
+        times: For problems in continuous time, in place of `steps`: the times to save.
+        spacing: For problems in continuous time: how a number of `steps` is spread, `"linear"` or
+            `"log"` (time 0, then constant ratios over four decades).
 
     Raises:
         InvalidProblem: If a step is negative or not an integer.
@@ -32,6 +35,29 @@ class SavePlan:
     steps: int | Sequence[int] | None = None
     two_time: bool = False
     fields_at: Sequence[int] = ()
+    times: Sequence[float] | None = None
+    spacing: str = "linear"
+
+    def times_until(self, duration: float) -> Float[np.ndarray, " time"]:
+        """Ascending times to save in a run from 0 to `duration`, 201 of them by default."""
+        if self.times is not None:
+            chosen = np.unique(np.asarray(self.times, dtype=np.float64))
+            if chosen.size == 0 or not (chosen[0] >= 0 and chosen[-1] <= duration):
+                raise InvalidProblem(
+                    f"SavePlan asks for the times {list(chosen[:3])}...{list(chosen[-3:])}, but "
+                    f"the run goes from 0 to {duration:g}; choose times in that range."
+                )
+            return chosen
+        wanted = 201 if self.steps is None else self.steps
+        if not isinstance(wanted, int) or wanted < 2 or self.spacing not in ("linear", "log"):
+            raise InvalidProblem(
+                f"SavePlan has steps = {self.steps!r} and spacing = {self.spacing!r}, but a "
+                "problem in continuous time needs a number of steps of at least 2 with the spacing "
+                "'linear' or 'log', or `times`."
+            )
+        if self.spacing == "linear":
+            return np.linspace(0.0, duration, wanted)
+        return np.concatenate([[0.0], np.geomspace(1e-4 * duration, duration, wanted - 1)])
 
     def grid(self, total: int) -> Int[np.ndarray, " time"]:
         """Sorted steps to save in a run of `total` steps (0 ... total - 1), fields included."""

@@ -33,6 +33,10 @@ class InterpolationThreshold(OrderParamError, ArithmeticError):
     """The requested point lies on an interpolation threshold, where the answer is singular."""
 
 
+class MissingExtra(OrderParamError, ImportError):
+    """A part of the library needs a package that is not installed; the message names the extra."""
+
+
 class IncompatibleSolutions(OrderParamError, ValueError):
     """Two results do not describe the same problem, variables or coordinates."""
 

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 
 from orderparam.contract import Estimate, Method, Problem, SavePlan
-from orderparam.errors import InvalidProblem, NotConverged, UnsupportedCombination
-from orderparam.results import Solution
+from orderparam.errors import Diverged, InvalidProblem, NotConverged, UnsupportedCombination
+from orderparam.memory import require_memory
+from orderparam.results import Solution, Verdict
 from orderparam.results import load as load_file
 
 
@@ -40,15 +41,22 @@ def solve(
     Raises:
         NotConverged: If the verdict is not `converged` and `throw` is true.
         Diverged: If a quantity grew without bound.
-        CapacityExceeded: If the samples cannot hold what the method needs to remember.
+        CapacityExceeded: If the samples cannot hold what the method needs to remember, or the
+            machine has too little memory.
         InvalidProblem, UnsupportedCombination: If the problem and the method do not fit.
     """
     problem, method, save = _arguments(problem, method, save)
     _check_seed(seed)
+    require_memory(
+        method.estimate(problem, save).memory,
+        f"The problem and the method {method.name}",
+        "save fewer steps, leave out two_time, or lower the size of the method",
+    )
     with jax.enable_x64(True):
         solution = method.solve(problem, save, seed, progress)
     if throw and not solution.verdict.ok:
-        raise NotConverged(
+        broken = solution.verdict in (Verdict.DIVERGED, Verdict.NON_FINITE)
+        raise (Diverged if broken else NotConverged)(
             f"{solution.message} {solution.verdict.remedy} Call with throw=False for the result."
         )
     return solution

@@ -66,6 +66,24 @@ def test_runs_share_results_but_only_the_same_ones(run, toy):
     assert len(toy.calls) == 4
 
 
+def test_cases_that_differ_in_the_method_share_their_networks(run, toy):
+    text = toy.TOY.replace('"problem.rate" = [0.5, 1.0]', '"theory.offset" = [0.0, 0.05]')
+    finished = run(text=text)
+    assert toy.calls == ["theory", "experiment", "theory"]
+    assert {case["experiment"]["file"] for case in finished.summary["cases"]} == {"experiment-1.nc"}
+    assert [case["verdict"] for case in finished.summary["cases"]] == ["pass", "fail"]
+    run(text=text, force=True)
+    assert toy.calls == ["theory", "experiment", "theory"]
+
+
+def test_the_experiment_can_be_varied(run, toy):
+    text = toy.TOY.replace('"problem.rate" = [0.5, 1.0]', '"experiment.seeds" = [5, 6]')
+    finished = run(text=text)
+    assert toy.calls == ["theory", "experiment", "experiment"]
+    files = [op.load(finished.folder / f"experiment-{n}.nc")["loss"].sizes["seed"] for n in (1, 2)]
+    assert files == [5, 6]
+
+
 def test_another_version_of_the_library_computes_again(run, toy, monkeypatch):
     run()
     monkeypatch.setattr(op, "__version__", "99")

@@ -50,6 +50,16 @@ def test_mistakes_are_named_with_their_line(toy, old, new, message):
         build(changed(toy.TOY, old, new))
 
 
+def test_methods_have_their_own_settings(toy):
+    text = changed(toy.TOY, 'method = "formula"', "[theory.formula]\noffset = 0.25")
+    _, cases = build(text)
+    assert {case.built.method.offset for case in cases} == {0.25}
+    with pytest.raises(InvalidProblem, match=r"`theory.formula.ofset` .*did you mean `offset`"):
+        build(changed(text, "offset", "ofset"))
+    with pytest.raises(InvalidProblem, match=r"`theory.formua` .*Known keys"):
+        build(changed(text, "theory.formula", "theory.formua"))
+
+
 def test_unknown_figure(toy):
     study, source = resolve(changed(toy.TOY, '"curve"', '"curv"'), "toy.toml")
     with pytest.raises(InvalidProblem, match="did you mean `curve`"):

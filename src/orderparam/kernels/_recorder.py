@@ -1,6 +1,5 @@
 """What is kept of networks while they are trained, and the check that it is finite."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from orderparam.contract import SavePlan
-from orderparam.errors import CapacityExceeded, Diverged
+from orderparam.errors import Diverged
 from orderparam.kernels._training import Observation
+from orderparam.memory import require_memory
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,8 @@ def _require_memory(
         int(np.prod(shape, dtype=object)) * np.dtype(kinds.get(name, precision)).itemsize
         for name, shape in shapes.items()
     )
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names:
-        return
-    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > available:
-        raise CapacityExceeded(
-            f"The variables to keep need {needed / 2**30:.1f} GiB, but the machine has "
-            f"{available / 2**30:.1f} GiB; save fewer steps, leave out two-time kernels or fields, "
-            "or ask for fewer runs."
-        )
+    require_memory(
+        needed,
+        "The variables to keep",
+        "save fewer steps, leave out two-time kernels or fields, or ask for fewer runs",
+    )

@@ -4,7 +4,6 @@ Every function takes pairs of theory and experiment, one for each case of a stud
 matplotlib figure that is neither shown nor saved.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -13,6 +12,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from orderparam.kernels._figures_grid import entry_scatter, loss_grid, width_grid
+from orderparam.kernels._figures_limits import limits
+from orderparam.kernels._figures_neurons import first_steps, kurtosis, site_laws
+from orderparam.kernels._figures_strength import method_errors, silent_growth, strength
+from orderparam.kernels.captions import BANDS, SYMBOLS, activation_text, model_text
 from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.deviation import deviations, draw_deviation, draw_guide
 from orderparam.plots.figure_kind import FigureKind
@@ -21,38 +25,7 @@ from orderparam.plots.histogram import histograms
 from orderparam.plots.pair import Pair
 from orderparam.plots.style import colour, describe, panels, styled
 
-SYMBOLS = {
-    "gamma0": r"\gamma_0", "learning_rate": r"\eta", "depth": "L", "steps": "T", "count": "P_c",
-}  # fmt: skip
-_ACTIVATIONS = {
-    "tanh": r"\tanh h",
-    "erf": r"\mathrm{erf}\,h",
-    "relu": r"\max(0, h)",
-    "relu_normalized": r"\sqrt{2}\,\max(0, h)",
-    "softplus": r"\ln(1 + e^h)",
-    "gelu": r"h\,(1 + \mathrm{erf}(h/\sqrt{2}))/2",
-    "linear": "h",
-}
 _DEVIATING = {"loss": r"loss $\mathcal{L}$", "f": "$f$", "Phi": r"$\Phi^\ell$", "G": r"$G^\ell$"}
-_BANDS = "bands: theory ± 2 standard errors; networks from lowest to highest over seeds"
-
-
-def activation_text(name: str) -> str:
-    r"""The definition of an activation as mathematics, such as "$\phi(h) = \tanh h$"."""
-    scaled = re.fullmatch(r"scaled_tanh\((.*)\)", name)
-    if scaled:
-        beta = f"{float(scaled[1]):g}"
-        return rf"$\phi(h) = \tanh({beta}\,h)/{beta}$"
-    return rf"$\phi(h) = {_ACTIVATIONS[name]}$" if name in _ACTIVATIONS else f"φ = {name}"
-
-
-def _model(pair: Pair) -> str:
-    """Network, activation and learning rate in one line."""
-    problem = pair.theory.problem
-    network = problem["network"]
-    layers = "1 hidden layer" if network["depth"] == 1 else f"{network['depth']} hidden layers"
-    rate = rf"$\eta = {problem['learning_rate']:g}$"
-    return f"{network['kind']}, {layers}, {activation_text(network['activation'])}, {rate}"
 
 
 def _size(pairs: Sequence[Pair]) -> tuple[float, float]:
@@ -83,7 +56,7 @@ def loss_curves(pairs: Sequence[Pair]) -> Figure:
         theory_curve(panel, pair, "loss", label=r"theory, N → ∞")
         panel.set(yscale="log", xlabel=curve_axis(pair.theory["loss"])[1], title=pair.label)
     axes[0, 0].set_ylabel(r"loss $\mathcal{L} = \frac{1}{2P}\sum_\mu (f_\mu - y_\mu)^2$")
-    note = f"{_model(pairs[0])}\n{_BANDS}"
+    note = f"{model_text(pairs[0])}\n{BANDS}"
     describe(figure, "Training loss", note, legend_of=axes[0].tolist(), columns=max(2, len(pairs)))
     return figure
 
@@ -111,7 +84,9 @@ def kernel_maps(pairs: Sequence[Pair]) -> Figure:
         heat_maps(figure, axes[row].tolist(), matrices, label=label, boundaries=boundaries)
         axes[row, 0].set_ylabel(r"sample $\mu$")
     note = "samples ordered by class, thin lines between classes; networks: mean over seeds"
-    describe(figure, f"Kernels before and after training, {pair.label}", f"{_model(pair)}; {note}")
+    describe(
+        figure, f"Kernels before and after training, {pair.label}", f"{model_text(pair)}; {note}"
+    )
     return figure
 
 
@@ -133,7 +108,7 @@ def alignment(pairs: Sequence[Pair]) -> Figure:
                 text = f"{pair.label}, N = {width}"
                 run_curves(panel, pair, name, width, label=text, **style)
         panel.set(xlabel=curve_axis(pairs[0].theory[name])[1], ylabel=label)
-    note = f"{_model(pairs[0])}\n{_BANDS}"
+    note = f"{model_text(pairs[0])}\n{BANDS}"
     title = "Alignment of the kernels with the targets"
     describe(figure, title, note, legend_of=axes[0].tolist(), columns=len(pairs))
     return figure
@@ -157,7 +132,7 @@ def deviation(pairs: Sequence[Pair]) -> Figure:
         "filled: single networks, rms over time and entries, slope with 95 % interval\n"
         "open: mean over seeds, where its error allows"
     )
-    describe(figure, "Deviation of networks from the theory", f"{_model(pairs[0])}\n{note}")
+    describe(figure, "Deviation of networks from the theory", f"{model_text(pairs[0])}\n{note}")
     return figure
 
 
@@ -184,10 +159,12 @@ def field_histograms(pairs: Sequence[Pair]) -> Figure:
             panel.set_xlabel(rf"preactivation $h^{{{layers[column]}}}$")
         panel.set_ylabel("density" if column == 0 else "")
     title = f"Single-site distributions, {pair.label}"
-    note = f"{_model(pair)}; pooled over all train samples"
+    note = f"{model_text(pair)}; pooled over all train samples"
     describe(figure, title, note, legend_of=axes[0].tolist())
     return figure
 
+
+__all__ = ["FIGURES", "SYMBOLS", "activation_text"]
 
 FIGURES: dict[str, FigureKind] = {
     "loss": FigureKind(loss_curves, "Loss over time.", needs=("loss",)),
@@ -201,4 +178,20 @@ FIGURES: dict[str, FigureKind] = {
         deviation, "Deviation against width.", needs=tuple(_DEVIATING), runs=True
     ),
     "fields": FigureKind(field_histograms, "Distributions of the fields.", True, ("h",)),
+    "loss-grid": FigureKind(loss_grid, "Loss at every depth and strength.", needs=("loss",)),
+    "widths": FigureKind(width_grid, "Deviation against width, all cases.", runs=True),
+    "entries": FigureKind(entry_scatter, "Networks against theory, entry by entry.", runs=True),
+    "strength": FigureKind(
+        strength,
+        "Speed and alignment against feature-learning strength.",
+        needs=("alignment", "Phi_alignment"),
+    ),
+    "silent": FigureKind(
+        silent_growth, "Alignment before the loss falls.", needs=("Phi", "Phi_alignment")
+    ),
+    "method-errors": FigureKind(method_errors, "Error of every method.", runs=True),
+    "sites": FigureKind(site_laws, "Laws of single neurons.", True, ("h", "z")),
+    "kurtosis": FigureKind(kurtosis, "Non-Gaussian neurons.", needs=("h", "z")),
+    "first-steps": FigureKind(first_steps, "The first steps of one hidden layer."),
+    "limits": FigureKind(limits, "Which networks tend to which limit.", runs=True),
 }

@@ -8,8 +8,12 @@ from orderparam.kernels.causal import Causal
 class GradientIndependence(Causal):
     """Treat the backward weights as independent of the forward ones: drop all responses.
 
-    W phi is taken as Gaussian with covariance Phi, without the response terms A and B. Right at
-    initialisation and for one hidden layer; wrong at finite gamma0 in depth 2 or more.
+    W phi is taken as Gaussian with covariance Phi, without the response terms A and B. Exact for
+    one hidden layer, wrong beyond. Predictions are read out from the fields, f = <w phi^L>/gamma0,
+    as in the causal method: what is learned below the last layer reaches them through the responses
+    alone, so that they are wrong for every gamma0 in depth 2 or more, while kernels are right as
+    gamma0 -> 0. (Evolving f by the tangent kernel instead, as one may in continuous time, would be
+    right in the lazy limit.)
 
     Args:
         samples: As in `Causal`.

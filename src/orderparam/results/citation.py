@@ -125,6 +125,19 @@ _ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
             **_arxiv("2604.03068"),
         },
     ),
+    "saad1995": (
+        "article",
+        {
+            "author": "Saad, David and Solla, Sara A.",
+            "title": "On-Line Learning in Soft Committee Machines",
+            "journal": "Physical Review E",
+            "volume": "52",
+            "number": "4",
+            "pages": "4225--4243",
+            "year": "1995",
+            "doi": "10.1103/PhysRevE.52.4225",
+        },
+    ),
     "bolthausen2014": (
         "article",
         {

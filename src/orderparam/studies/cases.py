@@ -17,12 +17,13 @@ class Case:
     """One combination of the varied values.
 
     Args:
-        number: From 1, in the names of its files.
+        number: From 1, in the names of the files of results that it is the first to need.
         values: The varied values by path.
         symbol: The values as mathematics for figures.
         built: Problem, method and save plan.
-        theory: The theory's file and fingerprint.
-        experiment: The experiment's, `None` without one.
+        theory: The theory's file and fingerprint; cases with the same theory share it.
+        experiment: The experiment's, shared alike; `None` without one.
+        sizes: The arguments of `simulate` for it.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Case:
     built: Built
     theory: Entry
     experiment: Entry | None
+    sizes: Mapping[str, Any]
 
     @property
     def label(self) -> str:
@@ -55,15 +57,23 @@ def build_cases(study: Study, family: Family) -> list[Case]:
         InvalidProblem: For an unknown key, a wrong value or an impossible save plan.
     """
     values = study.model_dump()
-    return [
-        _case(number, chosen, study, family, validate(with_case(values, chosen), family.source))
-        for number, chosen in enumerate(study.cases(), start=1)
-    ]
+    first: dict[str, Entry] = {}
+    cases = []
+    for number, chosen in enumerate(study.cases(), start=1):
+        single = validate(with_case(values, chosen), family.source)
+        case = _case(number, chosen, study, family, single)
+        theory = first.setdefault(case.theory.fingerprint, case.theory)
+        experiment = case.experiment
+        if experiment is not None:
+            experiment = first.setdefault(experiment.fingerprint, experiment)
+        cases.append(replace(case, theory=theory, experiment=experiment))
+    return cases
 
 
 def estimate(cases: Sequence[Case]) -> str:
     """Memory and time of the theory of all cases, in words."""
-    costs = [op.estimate(c.built.problem, c.built.method, save=c.built.save) for c in cases]
+    distinct = {case.theory.file: case.built for case in cases}.values()
+    costs = [op.estimate(b.problem, b.method, save=b.save) for b in distinct]
     memory = max(cost.memory for cost in costs) / 2**20
     seconds = sum(cost.seconds for cost in costs)
     return f"about {memory:.0f} MiB and {seconds:.0f} s, compilation not counted"
@@ -86,12 +96,13 @@ def _case(
     method = plain(built.method.config(), "method")
     theory = Entry(f"theory-{number}.nc", fingerprint({**common, "method": method}))
     experiment = None
-    if single.experiment is not None:
-        networks = {**common, "experiment": single.experiment.arguments()}
-        experiment = Entry(f"experiment-{number}.nc", fingerprint(networks))
+    sizes = single.experiment.arguments() if single.experiment is not None else {}
+    if sizes:
+        networks = fingerprint({**common, "experiment": sizes})
+        experiment = Entry(f"experiment-{number}.nc", networks)
     symbols = family.figures().SYMBOLS
     symbol = ", ".join(_symbol(path, value, symbols) for path, value in chosen.items())
-    return Case(number, chosen, symbol, built, theory, experiment)
+    return Case(number, chosen, symbol, built, theory, experiment, sizes)
 
 
 def _symbol(path: str, value: Any, symbols: Mapping[str, str]) -> str:

@@ -24,9 +24,9 @@ def environment(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     results = {}
     for outcome in outcomes:
         for kind in ("theory", "experiment"):
-            solution = getattr(outcome, kind)
+            solution, entry = getattr(outcome, kind), getattr(outcome.case, kind)
             if solution is not None:
-                results[f"{kind}-{outcome.case.number}"] = _circumstances(solution.dataset.attrs)
+                results[entry.file.removesuffix(".nc")] = _circumstances(solution.dataset.attrs)
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "system": platform.platform(),

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from orderparam.contract import Method, Problem, SavePlan
+from orderparam.errors import InvalidProblem
 from orderparam.plots import Pair
 from orderparam.results import Finding
 from orderparam.studies.schema import SaveSection, Source, Study
@@ -23,6 +24,8 @@ Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 FAMILIES: dict[str, str] = {
     "kernels": "orderparam.kernels",
+    "mixtures": "orderparam.mixtures",
+    "online": "orderparam.online",
 }
 
 
@@ -79,21 +82,23 @@ class Family:
                     raise self.source.unknown_name((key,), name, known)
 
     def _method(self, study: Study, problem: Problem) -> Method:
-        """The method of `[theory]`, by the name that the class carries."""
-        name = study.theory.method
+        """The method of `[theory]`, by the name that the class carries, with its settings."""
+        known: dict[str, Any] = {
+            candidate.name: candidate
+            for candidate in vars(self.module).values()
+            if _is(candidate, Method) and candidate is not Method
+        }
+        name = study.theory.method or problem.default_method().name
+        if name not in known:
+            raise self.source.unknown_name(("theory", "method"), name, known)
         settings = study.theory.model_dump(exclude={"method"})
-        if name is None:
-            chosen: Any = type(problem.default_method())
-        else:
-            known = {
-                candidate.name: candidate
-                for candidate in vars(self.module).values()
-                if _is(candidate, Method) and candidate is not Method
-            }
-            if name not in known:
-                raise self.source.unknown_name(("theory", "method"), name, known)
-            chosen = known[name]
-        return self._call(chosen, settings, ("theory",))
+        shared = {key: value for key, value in settings.items() if key not in known}
+        own = settings.get(name, {})
+        parameters = inspect.signature(known[name]).parameters
+        for key in own:
+            if key not in parameters:
+                raise self.source.unknown(("theory", name, key), parameters)
+        return self._call(known[name], {**shared, **own}, ("theory",))
 
     def _made(self, table: Mapping[str, Any], path: Path, known: Mapping[str, Any]) -> Any:
         """The object that a table with a `kind`, one of the known names, describes."""
@@ -150,6 +155,16 @@ def family(study: Study, source: Source) -> Family:
 
 def save_plan(section: SaveSection, problem: Any) -> SavePlan:
     """The save plan, with `"first"` and `"last"` replaced by the problem's own steps."""
+    if hasattr(problem, "duration"):  # continuous time
+        count = section.steps
+        if isinstance(count, list):
+            raise InvalidProblem(
+                "Key `save.steps` names single steps, but the problem's time is continuous; give a "
+                "number of them, or `save.times`."
+            )
+        plan = SavePlan(steps=count, times=section.times, spacing=section.spacing)
+        plan.times_until(problem.duration)
+        return plan
     if not hasattr(problem, "steps"):  # nothing to save in time
         return SavePlan()
     named = {"first": 0, "last": problem.steps - 1}

@@ -100,7 +100,7 @@ class _Steps:
 
     Args:
         run: Holds the results.
-        study: Seed and experiment.
+        study: Holds the seed.
         progress: Show progress bars.
         say: Receives lines for people.
         reuse: Take results of other runs in the store.
@@ -156,10 +156,9 @@ class _Steps:
 
     def _simulate(self, case: Case) -> Solution:
         """The experiment."""
-        assert self.study.experiment is not None
         return op.simulate(
             case.built.problem,
-            **self.study.experiment.arguments(),
+            **case.sizes,
             save=case.built.save,
             seed=self.study.seed,
             progress=self.progress,

@@ -28,7 +28,11 @@ class ProblemSection(_Section):
 
 
 class TheorySection(_Section):
-    """`[theory]`: the method's name (the problem's default without one), then its settings."""
+    """`[theory]`: the method's name (the problem's default without one), then its settings.
+
+    A table that has the name of a method, such as `[theory.causal]`, holds settings of that
+    method alone, for studies that vary the method.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -36,22 +40,27 @@ class TheorySection(_Section):
 
 
 class ExperimentSection(_Section):
-    """`[experiment]`: the finite systems; one of the sizes, as the family names it."""
+    """`[experiment]`: the finite systems; one of the sizes, as the family names it.
+
+    `options` holds further arguments of the family's experiment.
+    """
 
     width: list[int] | None = Field(default=None, min_length=1)
     dimension: list[int] | None = Field(default=None, min_length=1)
     size: list[int] | None = Field(default=None, min_length=1)
     seeds: int | list[int] = 4
     precision: Literal["float32", "float64"] = "float32"
+    options: dict[str, Any] = {}
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `simulate`: sizes that were given, seeds and precision."""
-        return self.model_dump(exclude_none=True)
+        """The arguments of `simulate`: sizes that were given, seeds, precision and options."""
+        return self.model_dump(exclude_none=True, exclude={"options"}) | self.options
 
     def sizes(self) -> str:
         """The sizes in words."""
         given = {name: getattr(self, name) for name in ("width", "dimension", "size")}
-        return ", ".join(f"{name} {values}" for name, values in given.items() if values)
+        said = ", ".join(f"{name} {values}" for name, values in given.items() if values)
+        return said or "the problem's own size"
 
 
 class SaveSection(_Section):
@@ -60,6 +69,8 @@ class SaveSection(_Section):
     steps: int | list[int | Literal["first", "last"]] | None = None
     two_time: bool = False
     fields_at: list[int | Literal["first", "last"]] = []
+    times: list[float] | None = None
+    spacing: Literal["linear", "log"] = "linear"
 
 
 class Study(_Section):

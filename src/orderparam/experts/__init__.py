@@ -1,0 +1,40 @@
+"""Scaling of mixture-of-experts and dense models: rules, adapters and the checks that prove them.
+
+Rules need nothing but names and shapes. PyTorch, Optax and Hugging Face models come in only through
+adapters, which are imported where they are used.
+"""
+
+from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
+from orderparam.experts.coordinate_check import CoordinateCheck, coordinate_check
+from orderparam.experts.rules.build import plan_from_shapes
+from orderparam.experts.rules.checks import ScalingWarning
+from orderparam.experts.rules.forward import ForwardMultipliers
+from orderparam.experts.rules.plan import Entry, ScalingPlan
+from orderparam.experts.rules.recipe import Recipe
+from orderparam.experts.rules.role_rules import Role, RoleRules
+from orderparam.experts.rules.role_table import role_table
+from orderparam.experts.rules.shape import Growth, Shape, infer_regime
+from orderparam.experts.setup import Setup
+from orderparam.experts.transfer import LearningRateTransfer, learning_rate_transfer
+
+__all__ = [
+    "CoordinateCheck",
+    "Entry",
+    "ForwardMultipliers",
+    "Growth",
+    "LearningRateTransfer",
+    "Recipe",
+    "Role",
+    "RoleRules",
+    "ScalingPlan",
+    "ScalingWarning",
+    "Setup",
+    "Shape",
+    "TorchPlan",
+    "coordinate_check",
+    "infer_regime",
+    "learning_rate_transfer",
+    "plan_from_shapes",
+    "role_table",
+    "torch_plan",
+]

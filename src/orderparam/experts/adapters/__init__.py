@@ -1,0 +1,1 @@
+"""Plans applied to models of PyTorch and of JAX."""

@@ -1,0 +1,1 @@
+"""Small reference models in PyTorch, with the data they are trained on."""

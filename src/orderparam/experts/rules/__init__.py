@@ -1,0 +1,1 @@
+"""Scaling rules: roles, shapes, recipes and the plan made from them."""

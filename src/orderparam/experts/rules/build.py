@@ -1,0 +1,234 @@
+"""Making a plan from the names and shapes of a model's parameters."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from orderparam.errors import InvalidProblem
+from orderparam.experts.rules.axes import Layout, default_axes, layout
+from orderparam.experts.rules.checks import (
+    ScalingWarning,
+    check_recipe,
+    recipe_warnings,
+    sharing_warning,
+)  # fmt: skip
+from orderparam.experts.rules.forward import forward_multipliers
+from orderparam.experts.rules.multipliers import gradient_growth, multipliers
+from orderparam.experts.rules.plan import Entry, ScalingPlan
+from orderparam.experts.rules.recipe import Recipe
+from orderparam.experts.rules.role_rules import Match, RoleRules
+from orderparam.experts.rules.rows import ROWS, value
+from orderparam.experts.rules.shape import Shape, infer_regime, ratios
+from orderparam.experts.rules.sharing import Groups, expert_groups
+from orderparam.experts.rules.sizes import check_sizes, hidden_name
+
+Shapes = Mapping[str, Sequence[int]]
+Kind = TypeVar("Kind", bound=ScalingPlan)
+
+
+def plan_from_shapes(
+    shapes: Shapes,
+    rules: RoleRules,
+    *,
+    base: Shape,
+    target: Shape,
+    base_shapes: Shapes | None = None,
+    default_layout: Mapping[str, str] | None = None,
+    kind: type[Kind] = ScalingPlan,
+    **choices: Any,
+) -> Kind:
+    """Make a plan for a model that is known by its parameters' names and shapes.
+
+    Args:
+        shapes: Unsharded shape of every parameter of the target, by normalised name.
+        rules: Roles by patterns on the names.
+        base: Sizes of the tuned model.
+        target: Sizes of the model to train.
+        base_shapes: Shapes of the base model's parameters, to check that rules explain every
+            difference; not needed.
+        default_layout: Axes of parameters whose rule names none, where they are not PyTorch's.
+        kind: Class of the plan.
+        **choices: Arguments of `Recipe`: `parameterization`, `optimizer`, `regime`, ...
+
+    Returns:
+        The plan. Its warnings are also given as `ScalingWarning`.
+
+    Raises:
+        InvalidProblem: If a parameter has no role, a rule no parameter, a shape does not fit the
+            sizes, or choices contradict each other.
+        UnsupportedCombination: If no rule covers the choices.
+
+    Cost:
+        Milliseconds; nothing is allocated.
+    """
+    recipe = make_recipe(choices)
+    matches = rules.match_all(list(shapes))
+    growth = infer_regime(base, target)
+    regime = _regime(recipe, growth.regime)
+    grown = ratios(base, target)
+    groups = None if base.experts is None else expert_groups(recipe, regime, base, target)
+    zero_router = _zero_router(recipe, regime)
+    routing = recipe.routing or _routing(target)
+    check_recipe(recipe, regime, groups, grown, zero_router=zero_router, routing=routing)
+    layouts = _layouts(shapes, matches, default_layout or {}, target)
+    if base_shapes is not None:
+        _check_base(base_shapes, shapes, matches, default_layout or {}, base)
+    entries = tuple(
+        _entry(name, shapes[name], match, layouts[name], grown, recipe, groups, zero_router)
+        for name, match in matches.items()
+    )
+    found = recipe_warnings(recipe, growth, groups, base, target)
+    if groups is not None:
+        found += sharing_warning(recipe, regime, groups)
+    for text in found:
+        warnings.warn(text, ScalingWarning, stacklevel=3)
+    roles = [match.role.name for match in matches.values()]
+    return kind(
+        base=base,
+        target=target,
+        recipe=recipe,
+        regime=regime,
+        entries=entries,
+        forward_multipliers=forward_multipliers(recipe, base, target, roles),
+        warnings=tuple(found),
+        notes=tuple(_notes(recipe, regime, groups, zero_router, roles)),
+    )
+
+
+def make_recipe(choices: Mapping[str, Any]) -> Recipe:
+    """A recipe from keyword arguments; an unknown one is an error that names those that exist."""
+    unknown = sorted(set(choices) - set(Recipe.__dataclass_fields__))
+    if unknown:
+        raise InvalidProblem(
+            f"Argument `{unknown[0]}` of a plan is unknown; use one of "
+            f"{', '.join(Recipe.__dataclass_fields__)}."
+        )
+    return Recipe(**choices)
+
+
+def _regime(recipe: Recipe, inferred: str) -> str:
+    """The given regime, or the inferred one."""
+    if recipe.regime is not None:
+        return recipe.regime
+    if inferred == "base" and recipe.parameterization == "mssp" and recipe.sharing is None:
+        raise InvalidProblem(
+            "Base and target have the same sizes, so that no regime can be inferred, but MSSP "
+            "starts differently in each; give regime='I', 'II' or 'III', or say how experts share "
+            "their draws."
+        )
+    return inferred
+
+
+def _zero_router(recipe: Recipe, regime: str) -> bool:
+    """Whether the router starts at zero."""
+    if recipe.zero_router is not None:
+        return recipe.zero_router
+    return recipe.parameterization == "mssp" and regime == "I"
+
+
+def _routing(target: Shape) -> str:
+    """Top-k if an input uses fewer experts than there are."""
+    sizes = target.sizes
+    return "top_k" if sizes.get("active", 1) < sizes.get("experts", 1) else "soft"
+
+
+def _layouts(
+    shapes: Shapes, matches: Mapping[str, Match], defaults: Mapping[str, str], sizes: Shape
+) -> dict[str, Layout]:
+    """Layout of every parameter, checked against the sizes."""
+    found = {}
+    for name, match in matches.items():
+        shape = shapes[name]
+        axes = match.role.axes or defaults.get(name) or default_axes(len(shape))
+        found[name] = layout(name, axes, shape)
+        check_sizes(name, match.role, found[name], sizes, match.expert)
+    return found
+
+
+def _check_base(
+    base_shapes: Shapes,
+    shapes: Shapes,
+    matches: Mapping[str, Match],
+    defaults: Mapping[str, str],
+    base: Shape,
+) -> None:
+    """Every difference between base and target has to be one that a role explains."""
+    common = {name: match for name, match in matches.items() if name in base_shapes}
+    for name, match in common.items():
+        before, after = tuple(base_shapes[name]), tuple(shapes[name])
+        if match.role.name == "frozen" and before != after:
+            raise InvalidProblem(
+                f"Parameter {name!r} has shape {before} in the base and {after} in the target, but "
+                "its role 'frozen' does not scale; give it a role that does."
+            )
+    _layouts(base_shapes, common, defaults, base)
+
+
+def _entry(
+    name: str,
+    shape: Sequence[int],
+    match: Match,
+    placed: Layout,
+    grown: Mapping[str, float],
+    recipe: Recipe,
+    groups: Groups | None,
+    zero_router: bool,
+) -> Entry:
+    """What the plan says about one parameter."""
+    role, row = match.role, ROWS[match.role.name]
+    in_block = row.in_block if role.in_block is None else role.in_block
+    ratio = {
+        "n": grown["width"],
+        "k": grown.get("active", 1.0),
+        "e": grown.get("expert", 1.0),
+        "l": grown["layers"] if in_block else 1.0,
+        "h": grown.get(hidden_name(role), 1.0),
+    }
+    given = multipliers(role.name, ratio, recipe, 1.0 if groups is None else groups.growth)
+    of_expert = groups is not None and role.name.startswith("expert_")
+    zero = (role.name == "router" and zero_router) or (role.name == "head" and recipe.zero_head)
+    return Entry(
+        name=name,
+        key=match.key,
+        role=role.name,
+        shape=tuple(int(size) for size in shape),
+        axes=placed.axes,
+        fan_in=placed.fan_in,
+        fan_out=placed.fan_out,
+        experts=groups.experts if of_expert and groups else None,
+        expert=match.expert,
+        groups=groups.count if of_expert and groups else None,
+        base_fan_in=placed.fan_in * value(row.adam, ratio),
+        initial="zero" if zero else row.initial,
+        std=given.std,
+        learning_rate=given.learning_rate,
+        epsilon=given.epsilon,
+        weight_decay=given.weight_decay,
+        gradient=gradient_growth(role.name, ratio, recipe),
+        ratios=ratio,
+        in_block=in_block,
+    )
+
+
+def _notes(
+    recipe: Recipe, regime: str, groups: Groups | None, zero_router: bool, roles: Sequence[str]
+) -> list[str]:
+    """Rules that are no multipliers; they hold at the base size too."""
+    found = []
+    if zero_router and "router" in roles:
+        found.append("The router starts at zero, at the base size too: tune the base with it.")
+    if groups is not None and groups.sharing == "full":
+        found.append(
+            "All experts start from one draw, at the base size too: tune the base with it. With "
+            "sharing='groups' the base is an ordinary model."
+        )
+    if recipe.zero_head:
+        found.append("The head starts at zero, at the base size too.")
+    if regime == "II" and recipe.parameterization == "mssp":
+        found.append(
+            "Outputs of single experts grow as the square root of their number by design; check "
+            "the range of half precision, and that no norm acts on them."
+        )
+    if "router" in roles:
+        found.append("Compute the router's logits in float32.")
+    return found

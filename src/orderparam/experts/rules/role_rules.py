@@ -1,0 +1,180 @@
+"""Which role each parameter plays, found by patterns on its name."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+
+from orderparam.errors import InvalidProblem
+from orderparam.experts.rules.rows import ROWS
+
+WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+_EXPERT = "{expert}"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role, and what the name of the role alone does not say.
+
+    Args:
+        name: A role of the table, such as `expert_in`.
+        axes: Meaning of the parameter's axes, such as `e i o`; PyTorch's own if `None`.
+        hidden: Name of the size behind the hidden width, such as `shared_expert`; the role's own
+            if `None`.
+        in_block: Whether it sits on a residual branch; the role's own if `None`.
+        optional: Whether a rule with this role may match nothing.
+
+    Raises:
+        InvalidProblem: If the role is unknown.
+    """
+
+    name: str
+    axes: str | None = None
+    hidden: str | None = None
+    in_block: bool | None = None
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not allowed."""
+        if self.name not in ROWS:
+            near = get_close_matches(str(self.name), ROWS, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise InvalidProblem(
+                f"The role {self.name!r} is unknown{hint}; use one of {', '.join(ROWS)}."
+            )
+
+
+@dataclass(frozen=True)
+class Match:
+    """The role of one parameter.
+
+    Args:
+        role: The role with its details.
+        expert: Number of the expert that the name holds, `None` without one.
+        key: The name with the expert's number taken out; experts have it in common.
+    """
+
+    role: Role
+    expert: int | None
+    key: str
+
+
+class RoleRules:
+    """Patterns and roles, in order: the first pattern that fits a name decides.
+
+    In a pattern `*` stands for any text, and `{expert}` for the number of an expert that is a
+    module of its own.
+
+    Args:
+        rules: Pairs of a pattern and a role (or the name of one).
+
+    Raises:
+        InvalidProblem: If there is no rule or a role is unknown.
+
+    Example:
+        >>> rules = RoleRules([("*.router", "router"), ("*.experts.{expert}.up", "expert_in")])
+        >>> rules.match("block.0.experts.5.up").expert
+        5
+    """
+
+    def __init__(self, rules: Iterable[tuple[str, Role | str]]) -> None:
+        self.rules: tuple[tuple[str, Role], ...] = tuple(
+            (pattern, role if isinstance(role, Role) else Role(role)) for pattern, role in rules
+        )
+        if not self.rules:
+            raise InvalidProblem(
+                "RoleRules needs at least one rule, such as ('*.router.weight', 'router')."
+            )
+
+    @cached_property
+    def _compiled(self) -> list[tuple[re.Pattern[str], Role]]:
+        return [(_compile(pattern), role) for pattern, role in self.rules]
+
+    def match(self, name: str) -> Match | None:
+        """The role of a parameter of that (normalised) name, `None` if no rule fits."""
+        found = self._first(name)
+        return None if found is None else found[1]
+
+    def match_all(self, names: Sequence[str]) -> dict[str, Match]:
+        """The roles of all parameters of a model.
+
+        Raises:
+            InvalidProblem: If a parameter has no rule, or a rule that is not optional has no
+                parameter.
+        """
+        found = {name: self._first(name) for name in names}
+        missing = [name for name, match in found.items() if match is None]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InvalidProblem(
+                f"No rule gives a role to {', '.join(map(repr, missing[:3]))}{more}; add a rule "
+                "for it, with the role 'frozen' if it is neither trained nor scaled."
+            )
+        used = {match[0] for match in found.values() if match is not None}
+        idle = [
+            pattern
+            for index, (pattern, role) in enumerate(self.rules)
+            if index not in used and not role.optional
+        ]
+        if idle:
+            raise InvalidProblem(
+                f"The rule {idle[0]!r} decides for no parameter: its pattern fits none, or rules "
+                f"before it take them all; parameters are {', '.join(names[:4])}, ... Correct the "
+                "pattern, or mark the role optional."
+            )
+        return {name: match[1] for name, match in found.items() if match is not None}
+
+    def extended(self, before: Iterable[tuple[str, Role | str]]) -> "RoleRules":
+        """The same rules with others in front of them."""
+        return RoleRules([*before, *self.rules])
+
+    def _first(self, name: str) -> tuple[int, Match] | None:
+        """Index of the first rule that fits, and what it says."""
+        for index, (pattern, role) in enumerate(self._compiled):
+            fit = pattern.fullmatch(name)
+            if fit is None:
+                continue
+            if "expert" not in fit.groupdict():
+                return index, Match(role, None, name)
+            start, stop = fit.span("expert")
+            return index, Match(role, int(fit["expert"]), name[:start] + _EXPERT + name[stop:])
+        return None
+
+
+def normalised(name: str) -> str:
+    """A parameter's name without what wrappers put in front of or inside it.
+
+    Example:
+        >>> normalised("module._orig_mod.blocks.0.weight")
+        'blocks.0.weight'
+    """
+    for wrapper in WRAPPERS:
+        name = re.sub(rf"(^|\.){re.escape(wrapper)}", r"\1", name)
+    return name
+
+
+def all_normalised(names: Iterable[str]) -> Mapping[str, str]:
+    """Normalised names by given name; two of the same are an error.
+
+    Raises:
+        InvalidProblem: If two parameters get the same name.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        known[name] = normalised(name)
+    if len(set(known.values())) < len(known):
+        raise InvalidProblem(
+            "Two parameters have the same name once the prefixes of wrappers are removed; rename "
+            f"a module so that none is called {' or '.join(w.rstrip('.') for w in WRAPPERS)}."
+        )
+    return known
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a pattern."""
+    parts = re.split(r"(\*|\{expert\})", pattern)
+    table = {"*": ".*", _EXPERT: r"(?P<expert>\d+)"}
+    if parts.count(_EXPERT) > 1:
+        raise InvalidProblem(f"The pattern {pattern!r} has more than one {{expert}}; keep one.")
+    return re.compile("".join(table.get(part, re.escape(part)) for part in parts))

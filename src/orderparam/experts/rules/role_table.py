@@ -1,0 +1,66 @@
+"""The table of roles for a base and a target shape, without any model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orderparam.experts.rules.build import plan_from_shapes
+from orderparam.experts.rules.plan import ScalingPlan
+from orderparam.experts.rules.role_rules import Role, RoleRules
+from orderparam.experts.rules.rows import ROWS
+from orderparam.experts.rules.shape import Shape
+
+_FIXED = 1  # stands for sizes that do not scale, such as the number of outputs
+_EXPERTS = ("router", "router_bias", "expert_in", "expert_out", "expert_in_bias", "expert_out_bias")
+_LEFT_OUT = ("frozen", "tied_embedding", "low_rank_in", "low_rank_out")
+
+
+def role_table(base: Shape, target: Shape, **choices: Any) -> ScalingPlan:
+    """A plan with one parameter for each role that the shapes have.
+
+    Args:
+        base: Sizes of the tuned model.
+        target: Sizes of the model to train.
+        **choices: Arguments of `Recipe`.
+
+    Returns:
+        A plan whose parameters carry the names of their roles; `report()` prints the table.
+
+    Raises:
+        InvalidProblem, UnsupportedCombination: As for any plan.
+
+    Example:
+        >>> plan = role_table(Shape(width=256, ffn_width=1024), Shape(width=1024, ffn_width=4096))
+        >>> plan["ffn_out"].learning_rate
+        0.25
+    """
+    sizes = target.sizes
+    roles = [name for name in ROWS if _present(name, sizes)]
+    shapes = {name: _shape(name, sizes) for name in roles}
+    rules = RoleRules([(name, Role(name, axes=_axes(name))) for name in roles])
+    return plan_from_shapes(shapes, rules, base=base, target=target, **choices)
+
+
+def _present(role: str, sizes: Mapping[str, int]) -> bool:
+    """Whether a model of these sizes has the role."""
+    if role in _LEFT_OUT or (role in _EXPERTS and "experts" not in sizes):
+        return False
+    row = ROWS[role]
+    return not row.hidden or row.hidden in sizes
+
+
+def _axes(role: str) -> str:
+    """Axes of the role's parameter."""
+    vector = ROWS[role].initial != "normal"
+    expert = "e " if role.startswith("expert_") else ""
+    return expert + ("o" if vector else "o i")
+
+
+def _shape(role: str, sizes: Mapping[str, int]) -> Sequence[int]:
+    """Shape of the role's parameter."""
+    row = ROWS[role]
+
+    def size(name: str) -> int:
+        return sizes[row.hidden if name == "h" else name] if name else _FIXED
+
+    axes = {"e": sizes.get("experts", _FIXED), "o": size(row.outputs), "i": size(row.inputs)}
+    return [axes[letter] for letter in _axes(role).split()]

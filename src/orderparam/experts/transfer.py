@@ -1,0 +1,204 @@
+"""Learning-rate transfer: does the best learning rate of a small model stay the best one?"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.errors import InvalidProblem
+from orderparam.experts.adapters.extras import needed
+from orderparam.experts.optimum import NEIGHBOURS, Optimum, find_optimum
+from orderparam.experts.setup import Builder
+from orderparam.progress import progress as progress_bar
+from orderparam.results.files import atomic_write
+
+_DIVERGED = 10.0  # times the loss before training
+
+
+@dataclass(frozen=True)
+class LearningRateTransfer:
+    """Losses on a grid of sizes and learning rates, and what they say.
+
+    Args:
+        sizes: Scale factors.
+        factors: Factors of the base's learning rates.
+        loss: Held-out loss by size, factor and seed; infinite where a run diverged, that is ended
+            above ten times the loss of its start.
+        optima: The best factor of every size.
+        shift: Growth of log2(best factor) when the size doubles.
+        shift_se: Its standard error; NaN with one seed.
+        stays: Whether the optimum moves by at most one step of the grid over the whole ladder.
+        improves: Whether the lowest loss falls with every size.
+        improves_fixed: The same at the best factor of the smallest size.
+        settings: What was trained.
+    """
+
+    sizes: tuple[int, ...]
+    factors: tuple[float, ...]
+    loss: Float[np.ndarray, "size factor seed"]
+    optima: tuple[Optimum, ...]
+    shift: float
+    shift_se: float
+    stays: bool
+    improves: bool
+    improves_fixed: bool
+    settings: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the optimum stays and larger models are better at it."""
+        return self.stays and self.improves
+
+    def plain(self) -> dict[str, Any]:
+        """The result as plain values; diverged runs are `None`."""
+        losses = [
+            [[v if math.isfinite(v) else None for v in seeds] for seeds in row]
+            for row in self.loss.tolist()
+        ]
+        optima = [
+            {k: None if v != v else v for k, v in asdict(optimum).items()}
+            for optimum in self.optima
+        ]
+        names = ("shift", "stays", "improves", "improves_fixed", "passed", "settings")
+        rest = {name: getattr(self, name) for name in names}
+        error = None if math.isnan(self.shift_se) else self.shift_se
+        return {
+            "sizes": list(self.sizes), "factors": list(self.factors), "loss": losses,
+            "optima": optima, "shift_se": error, **rest,
+        }  # fmt: skip
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write `transfer.json` and `transfer.png`."""
+        from orderparam.experts.figures import transfer_figure
+        from orderparam.plots import export
+
+        place = Path(folder)
+        text = json.dumps(self.plain(), indent=1)
+        atomic_write(place / "transfer.json", lambda path: path.write_text(text, "utf-8"))
+        data = export(transfer_figure(self), "png")
+        atomic_write(place / "transfer.png", lambda path: path.write_bytes(data))
+        return place
+
+
+def learning_rate_transfer(
+    builder: Builder,
+    *,
+    sizes: Sequence[int] = (1, 2, 4),
+    factors: Sequence[float] = (0.5, 1.0, 2.0),
+    steps: int = 80,
+    seeds: int = 2,
+    parameterization: str = "mssp",
+    progress: bool = True,
+    **settings: Any,
+) -> LearningRateTransfer:
+    """Train every size at every learning rate and compare where the held-out loss is lowest.
+
+    Args:
+        builder: Called as `builder(size, seed, parameterization, factor=factor, **settings)`.
+        sizes: Scale factors, increasing, two or more.
+        factors: Factors of the base's learning rates, positive and increasing, three or more.
+        steps: Updates of every run.
+        seeds: Runs of every point.
+        parameterization: Passed to the builder.
+        progress: Show a progress bar where the error stream is a terminal.
+        **settings: Passed to the builder.
+
+    Raises:
+        InvalidProblem: If an argument is not allowed.
+        MissingExtra: Without PyTorch.
+
+    Cost:
+        `len(sizes) x len(factors) x seeds` trainings.
+
+    Source: Vankadara et al. (2026); experts.md section 7.
+    """
+    needed("torch", "torch")
+    _check(sizes, factors, steps, seeds)
+    loss = np.full((len(sizes), len(factors), seeds), np.inf)
+    with progress_bar(loss.size, "learning-rate transfer", progress) as advance:
+        for i, j, seed in np.ndindex(*loss.shape):
+            setup = builder(sizes[i], seed, parameterization, factor=factors[j], **settings)
+            loss[i, j, seed] = _trained(setup, steps)
+            advance()
+    described = {"parameterization": parameterization, "steps": steps, **settings}
+    return judged(tuple(sizes), tuple(float(f) for f in factors), loss, described)
+
+
+def judged(
+    sizes: tuple[int, ...],
+    factors: tuple[float, ...],
+    loss: Float[np.ndarray, "size factor seed"],
+    settings: dict[str, Any],
+) -> LearningRateTransfer:
+    """Find the optima of a grid of losses and judge how they move.
+
+    Args:
+        sizes: Scale factors.
+        factors: Factors of the learning rate.
+        loss: Losses; infinite where a run diverged.
+        settings: What was trained, for the record.
+    """
+    optima = tuple(find_optimum(s, factors, loss[i]) for i, s in enumerate(sizes))
+    x = np.log2(np.array(sizes, dtype=float))
+    centred = x - x.mean()
+    logs = np.log2([optimum.factor for optimum in optima])
+    errors = np.array([optimum.log2_se for optimum in optima])
+    weights = centred / (centred @ centred)
+    grid = float(np.diff(np.log2(factors)).max())
+    best = loss.mean(axis=2).min(axis=1)
+    fixed = loss.mean(axis=2)[:, int(loss[0].mean(axis=1).argmin())]
+    return LearningRateTransfer(
+        sizes=sizes,
+        factors=factors,
+        loss=loss,
+        optima=optima,
+        shift=float(weights @ logs),
+        shift_se=float(np.sqrt(np.sum((weights * errors) ** 2))),
+        stays=bool(np.ptp(logs) <= grid * (1 + 1e-9)) and not any(o.edge for o in optima),
+        improves=bool(np.all(best[1:] < best[:-1])),
+        improves_fixed=bool(np.isfinite(fixed).all() and np.all(fixed[1:] < fixed[:-1])),
+        settings=settings,
+    )
+
+
+def _trained(setup: Any, steps: int) -> float:
+    """Held-out loss after training, infinite if it is not finite or ten times that of the start."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    def held_out() -> float:
+        inputs, labels = setup.test or setup.probe
+        with torch.no_grad():
+            return float(setup.loss(setup.model(inputs), labels))
+
+    start = held_out()
+    for step in range(steps):
+        inputs, labels = setup.batch(step)
+        setup.optimizer.zero_grad(set_to_none=True)
+        loss = setup.loss(setup.model(inputs), labels)
+        loss.backward()
+        setup.optimizer.step()
+        if not math.isfinite(float(loss.detach())):
+            return math.inf
+    final = held_out()
+    return final if final < _DIVERGED * start else math.inf
+
+
+def _check(sizes: Sequence[int], factors: Sequence[float], steps: int, seeds: int) -> None:
+    """Refuse grids that cannot show an optimum."""
+    rising = list(sizes) == sorted(set(sizes)) and list(factors) == sorted(set(factors))
+    if not rising or len(sizes) < 2 or len(factors) < NEIGHBOURS or min(factors) <= 0:
+        raise InvalidProblem(
+            "A sweep needs two or more increasing sizes and three or more increasing positive "
+            f"factors, but has sizes {list(sizes)} and factors {list(factors)}; give more."
+        )
+    if not (isinstance(steps, int) and isinstance(seeds, int) and steps >= 1 and seeds >= 1):
+        raise InvalidProblem(
+            f"Arguments `steps` and `seeds` must be at least 1, but are {steps!r} and {seeds!r}; "
+            "choose larger ones."
+        )

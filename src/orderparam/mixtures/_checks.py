@@ -1,0 +1,101 @@
+"""Checks of what describes a mixture; each message names the cluster at fault."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from orderparam.errors import InvalidProblem
+
+Numbers = float | Sequence[Any] | np.ndarray
+
+_ASYMMETRY = 1e-8
+_NEGATIVE = 1e-10
+_SUM = 1e-8
+
+
+def finite(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
+    """A copy as float64; everything must be a finite number."""
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidProblem(
+            f"Argument `{name}` must hold numbers of one shape; give an array."
+        ) from None
+    if not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise InvalidProblem(
+            f"Argument `{name}` has {bad} entries that are NaN or infinite; remove them first."
+        )
+    return array
+
+
+def cluster_weights(value: Numbers | None, clusters: int) -> Float[np.ndarray, " cluster"]:
+    """Probabilities of the clusters, checked; equal ones for `None`."""
+    if value is None:
+        return np.full(clusters, 1 / clusters)
+    weights = finite("weights", value)
+    if weights.shape != (clusters,):
+        raise InvalidProblem(
+            f"Argument `weights` has shape {weights.shape}, but there are {clusters} clusters; "
+            "give one probability for each."
+        )
+    if np.any(weights <= 0) or abs(weights.sum() - 1) > _SUM:
+        raise InvalidProblem(
+            f"Argument `weights` must be positive with sum 1, but is {weights.tolist()} with sum "
+            f"{weights.sum():.10g}; normalise it, and leave out clusters of weight 0."
+        )
+    return weights
+
+
+def cluster_labels(value: Numbers | None, clusters: int) -> Int[np.ndarray, " cluster"]:
+    """Class of each cluster, checked to be 0 ... C - 1 without gaps."""
+    if value is None:
+        return np.arange(clusters)
+    labels = np.asarray(value)
+    if labels.shape != (clusters,) or labels.dtype.kind not in "iu":
+        raise InvalidProblem(
+            f"Argument `labels` must give one class, an integer, for each of {clusters} clusters, "
+            f"but is {labels.tolist()}."
+        )
+    if not np.array_equal(np.unique(labels), np.arange(labels.max() + 1)):
+        raise InvalidProblem(
+            f"Argument `labels` must use the classes 0, 1, ... without gaps, but is "
+            f"{labels.tolist()}."
+        )
+    return labels.astype(np.int64)
+
+
+def check_covariances(matrices: Float[np.ndarray, "cluster ..."]) -> None:
+    """Refuse covariances that are not symmetric positive semi-definite."""
+    for cluster, matrix in enumerate(matrices):
+        scale = max(float(np.abs(matrix).max()), 1e-300)
+        asymmetry = float(np.abs(matrix - np.swapaxes(matrix, -1, -2)).max()) / scale
+        if asymmetry > _ASYMMETRY:
+            raise InvalidProblem(
+                f"The covariance of cluster {cluster} is not symmetric (relative asymmetry "
+                f"{asymmetry:.2g}); give (S + S^T)/2."
+            )
+        lowest = float(np.linalg.eigvalsh(matrix).min())
+        if lowest < -_NEGATIVE * scale:
+            raise InvalidProblem(
+                f"The covariance of cluster {cluster} has the eigenvalue {lowest:.3g} below zero; "
+                "give a positive semi-definite matrix (shrinkage towards the identity helps)."
+            )
+
+
+def counts(name: str, value: Any) -> list[int]:
+    """One positive integer or several, as a list."""
+    several = hasattr(value, "__len__") and not isinstance(value, str)
+    entries: list[Any] = list(value) if several else [value]
+    try:
+        found = [operator.index(entry) for entry in entries]
+    except TypeError:
+        found = []
+    if not found or min(found) < 1 or any(isinstance(entry, bool) for entry in entries):
+        raise InvalidProblem(
+            f"Argument `{name}` is {value!r}; it must be a positive integer or a list of them."
+        )
+    return found

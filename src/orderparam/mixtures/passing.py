@@ -1,0 +1,86 @@
+"""Message passing as a problem of its own: the path of an iteration instead of its end."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from orderparam.contract import Method, SavePlan
+from orderparam.errors import InvalidProblem
+from orderparam.mixtures._checks import Numbers, counts
+from orderparam.mixtures.losses import Loss
+from orderparam.mixtures.mixture import GaussianMixture
+from orderparam.mixtures.penalties import Penalty
+from orderparam.mixtures.problem import MixtureERM, only_dimension
+from orderparam.results import Solution
+
+
+class MessagePassing(MixtureERM):
+    """Generalised approximate message passing on samples of a mixture, step by step.
+
+    Its fixed points are the minimisers of `MixtureERM`. Weights start as independent standard
+    normals with unit responses. There is no damping, so that the limit is exact at every step,
+    oscillations and divergence included.
+
+    Args:
+        mixture: The law of the data.
+        loss: Loss, as in `MixtureERM`.
+        penalty: `"l2"`, `"l1"`, `"elastic-net"` or such a penalty.
+        strength: Strength of the penalty, one number.
+        alpha: Samples per dimension, one number.
+        steps: Number of steps; quantities are known before each.
+        fit_bias: Fit b.
+        class_weights: Factor of the loss of each class.
+        onsager: Subtract the response of the fields to earlier steps. Data are passed without it
+            to see that the theory, which has it, then fails.
+
+    Raises:
+        InvalidProblem: If a value is outside its range.
+
+    Source: mixtures.md section 9; Bayati and Montanari (2011).
+    """
+
+    family: ClassVar[str] = "mixtures"
+
+    steps: int = eqx.field(static=True)
+    onsager: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        mixture: GaussianMixture,
+        loss: str | Loss = "logistic",
+        penalty: str | Penalty = "l2",
+        strength: Numbers = 0.1,
+        alpha: Numbers = 1.0,
+        steps: int = 10,
+        fit_bias: bool = True,
+        class_weights: Numbers | None = None,
+        onsager: bool = True,
+    ) -> None:
+        super().__init__(mixture, loss, penalty, strength, alpha, fit_bias, class_weights)
+        (self.steps,) = counts("steps", steps)
+        self.onsager = onsager
+        if self.dims:
+            raise InvalidProblem(
+                f"Message passing follows one point, but {' and '.join(self.dims)} are sequences; "
+                "give one number each."
+            )
+
+    def default_method(self) -> Method:
+        """State evolution."""
+        from orderparam.mixtures.state_evolution import StateEvolution  # methods know the problem
+
+        return StateEvolution()
+
+    def config(self) -> Mapping[str, Any]:
+        """The problem as plain JSON values; what the data are passed without is no part of it."""
+        return {**super().config(), "kind": "MessagePassing", "steps": self.steps}
+
+    def simulate(
+        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
+    ) -> Solution:
+        """Pass messages on data in the dimensions `sizes["dimension"]`."""
+        from orderparam.mixtures.messages import simulate_messages
+
+        del save
+        return simulate_messages(self, only_dimension(sizes), seeds, seed, **options)

@@ -1,0 +1,206 @@
+"""Empirical risk minimisation on a Gaussian mixture: what is fitted, with how many samples."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.contract import Method, Problem, SavePlan
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.mixtures._checks import Numbers, finite
+from orderparam.mixtures.losses import HardMargin, Loss
+from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
+from orderparam.mixtures.penalties import L2, PENALTIES, Penalty, Separable
+from orderparam.mixtures.smooth import LOSSES
+from orderparam.mixtures.spectrum import Full
+from orderparam.results import Solution
+
+
+class MixtureERM(Problem):
+    """A generalised linear classifier fitted to samples of a Gaussian mixture.
+
+    `min over W, b of sum_nu l(y_nu, W x_nu / sqrt(d) + b) + strength * r(W)`: the loss is a sum
+    over the n = alpha d samples, and the bias is not penalised. In the limit of large d at fixed
+    alpha losses, errors and overlaps are deterministic.
+
+    `alpha` and `strength` may each be a sequence: results then have a dimension of that name.
+
+    Args:
+        mixture: The law of the data.
+        loss: `"square"`, `"logistic"`, `"hinge"`, `"softmax"`, `"square-one-hot"`,
+            `"hard-margin"` (the limit of vanishing strength on separable data), or a `CustomLoss`.
+        penalty: `"l2"` (|W|^2/2), `"l1"`, `"elastic-net"` (half and half), or a penalty.
+        strength: lambda, at least 0; 0 only for l2 where the minimiser exists.
+        alpha: Samples per dimension n/d, positive.
+        fit_bias: Fit b; it is 0 otherwise.
+        class_weights: Factor of the loss of each class, positive; 1 by default.
+
+    Raises:
+        InvalidProblem: If a value is outside its range.
+        UnsupportedCombination: If loss, penalty and mixture do not fit together.
+
+    Source: Loureiro et al. (2021); mixtures.md sections 1 and 2.
+    """
+
+    family: ClassVar[str] = "mixtures"
+
+    mixture: GaussianMixture
+    loss: Loss
+    penalty: Penalty
+    strength: Float[np.ndarray, "..."]
+    alpha: Float[np.ndarray, "..."]
+    fit_bias: bool = eqx.field(static=True)
+    class_weights: Float[np.ndarray, " class"]
+
+    def __init__(
+        self,
+        mixture: GaussianMixture,
+        loss: str | Loss = "logistic",
+        penalty: str | Penalty = "l2",
+        strength: Numbers = 0.1,
+        alpha: Numbers = 1.0,
+        fit_bias: bool = True,
+        class_weights: Numbers | None = None,
+    ) -> None:
+        if not isinstance(mixture, GaussianMixture):
+            raise InvalidProblem(
+                f"Argument `mixture` must be a GaussianMixture, but is a "
+                f"{type(mixture).__name__}; build one with orderparam.mixtures."
+            )
+        if not isinstance(fit_bias, bool):
+            raise InvalidProblem(f"Argument `fit_bias` must be true or false, not {fit_bias!r}.")
+        self.loss = _named("loss", loss, LOSSES, Loss)
+        self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
+        self.strength = _axis("strength", strength, zero=isinstance(self.penalty, L2))
+        self.alpha = _axis("alpha", alpha, zero=False)
+        self.fit_bias = fit_bias
+        self.class_weights = _class_weights(class_weights, mixture.classes)
+        rotate = self.penalty.rotation_invariant
+        self.mixture = rotated_to_diagonal(mixture) if rotate else mixture
+        codes = self.loss.codes(mixture.classes, fit_bias)
+        self._check_fit(codes.shape[1])
+
+    def _check_fit(self, outputs: int) -> None:
+        if isinstance(self.penalty, Separable):
+            if outputs > 1:
+                raise UnsupportedCombination(
+                    f"The penalty {self.penalty.name!r} is solved for losses of one output, but "
+                    f"the loss {self.loss.name!r} has {outputs} here; use 'l2', or a binary loss."
+                )
+            if isinstance(self.mixture.spectrum, Full):
+                raise UnsupportedCombination(
+                    f"The penalty {self.penalty.name!r} needs covariances that are diagonal in the "
+                    "coordinates that it acts on; use 'l2' for full covariances."
+                )
+            if self.loss.name in ("hard-margin", "softmax"):
+                raise UnsupportedCombination(
+                    f"The loss {self.loss.name!r} is solved with the penalty 'l2' only."
+                )
+        if isinstance(self.loss, HardMargin) and np.any(self.strength != 1):
+            raise InvalidProblem(
+                f"The hard margin is the limit of vanishing strength and is scaled to strength 1, "
+                f"but `strength` is {self.strength.tolist()}; give strength=1."
+            )
+
+    @property
+    def codes(self) -> Float[np.ndarray, "class output"]:
+        """The point of output space that stands for each class."""
+        return self.loss.codes(self.mixture.classes, self.fit_bias)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of the points: those of `alpha` and `strength` that are sequences."""
+        axes = {"alpha": self.alpha, "strength": self.strength}
+        return tuple(name for name, value in axes.items() if value.ndim)
+
+    def points(self) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+        """All combinations of alpha and strength, alpha slowest."""
+        grid = np.meshgrid(self.alpha.ravel(), self.strength.ravel(), indexing="ij")
+        return grid[0].ravel(), grid[1].ravel()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of `dims`."""
+        return (*self.alpha.shape, *self.strength.shape)
+
+    def at(self, **changes: Any) -> "MixtureERM":
+        """The same problem with other values, such as `alpha` or `strength`."""
+        fields = ("loss", "penalty", "strength", "alpha", "fit_bias", "class_weights", "mixture")
+        return MixtureERM(**{**{name: getattr(self, name) for name in fields}, **changes})
+
+    def default_method(self) -> Method:
+        """The saddle-point equations by iteration."""
+        from orderparam.mixtures.saddle import SaddlePoint  # methods know the problem
+
+        return SaddlePoint()
+
+    def config(self) -> Mapping[str, Any]:
+        """The problem as plain JSON values; the mixture enters by fingerprint."""
+        return {
+            "kind": "MixtureERM",
+            "mixture": self.mixture.config(),
+            "loss": self.loss.config(),
+            "penalty": self.penalty.config(),
+            "strength": self.strength.tolist(),
+            "alpha": self.alpha.tolist(),
+            "fit_bias": self.fit_bias,
+            "class_weights": self.class_weights.tolist(),
+        }
+
+    def simulate(
+        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
+    ) -> Solution:
+        """Fit the classifier to samples in the dimensions `sizes["dimension"]`."""
+        from orderparam.mixtures.experiment import simulate_fits
+
+        del save
+        return simulate_fits(self, only_dimension(sizes), seeds, seed, **options)
+
+
+def only_dimension(sizes: Mapping[str, Any]) -> Any:
+    """The one size that this family has."""
+    if set(sizes) != {"dimension"}:
+        raise InvalidProblem(
+            f"simulate() got the sizes {sorted(sizes)}, but classifiers have one size, "
+            "`dimension`; call simulate(problem, dimension=..., seeds=...)."
+        )
+    return sizes["dimension"]
+
+
+def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:
+    if isinstance(value, kind):
+        return value
+    if value not in known:
+        raise InvalidProblem(
+            f"Argument `{argument}` is {value!r}; it must be one of {', '.join(known)}, or a "
+            f"{kind.__name__}."
+        )
+    return known[value]()
+
+
+def _axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
+    array = finite(name, value)
+    allowed = array >= 0 if zero else array > 0
+    if array.ndim > 1 or not array.size or not allowed.all():
+        least = "at least 0" if zero else "positive"
+        raise InvalidProblem(
+            f"Argument `{name}` must be a finite {least} number or a sequence of them, but is "
+            f"{array.tolist()}; choose such values."
+        )
+    if len(np.unique(array)) < array.size:
+        raise InvalidProblem(f"Argument `{name}` names a value twice: {array.tolist()}.")
+    return array
+
+
+def _class_weights(value: Numbers | None, classes: int) -> Float[np.ndarray, " class"]:
+    if value is None:
+        return np.ones(classes)
+    weights = finite("class_weights", value)
+    if weights.shape != (classes,) or np.any(weights <= 0):
+        raise InvalidProblem(
+            f"Argument `class_weights` must give one positive factor for each of {classes} "
+            f"classes, but is {weights.tolist()}."
+        )
+    return weights

@@ -1,0 +1,43 @@
+"""One-pass SGD of two-layer networks: overlaps of student and teacher."""
+
+from orderparam.online.escape import EscapeLaw, escape_law
+from orderparam.online.hessian import Spectrum, closed_spectrum, hessian_spectrum
+from orderparam.online.isotropic import Isotropic, isotropic
+from orderparam.online.ode import OverlapODE
+from orderparam.online.overlaps import (
+    Overlaps,
+    learning_rate_from,
+    overlaps_of,
+    random_overlaps,
+)
+from orderparam.online.problem import TeacherStudent
+from orderparam.online.selection import (
+    Selected,
+    conserved_matrix,
+    gram_schmidt_factor,
+    manifold_dimension,
+    polar_factor,
+    selected_solution,
+)
+
+__all__ = [
+    "EscapeLaw",
+    "Isotropic",
+    "OverlapODE",
+    "Overlaps",
+    "Selected",
+    "Spectrum",
+    "TeacherStudent",
+    "closed_spectrum",
+    "conserved_matrix",
+    "escape_law",
+    "gram_schmidt_factor",
+    "hessian_spectrum",
+    "isotropic",
+    "learning_rate_from",
+    "manifold_dimension",
+    "overlaps_of",
+    "polar_factor",
+    "random_overlaps",
+    "selected_solution",
+]

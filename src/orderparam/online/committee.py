@@ -1,0 +1,63 @@
+"""Committee machines: moments from the Gaussian integrals of an activation."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from orderparam.online.erf import ERF
+from orderparam.online.moments import Fixed, Moments, State
+from orderparam.online.relu import RELU
+
+Gram = Float[Array, "unit unit"]
+Index = Int[np.ndarray, "..."]
+
+
+class Integrals(NamedTuple):
+    """Averages over Gaussian u with covariance C, entry by entry of the index arrays.
+
+    Args:
+        two: (C, i, j) -> E[s(u_i) s(u_j)].
+        three: (C, i, j, k) -> E[s'(u_i) u_j s(u_k)].
+        four: (C, i, j, k, l) -> E[s'(u_i) s'(u_j) s(u_k) s(u_l)].
+        slopes: (C, i, j) -> E[s'(u_i) s'(u_j)].
+    """
+
+    two: Callable[..., Float[Array, "..."]]
+    three: Callable[..., Float[Array, "..."]]
+    four: Callable[..., Float[Array, "..."]]
+    slopes: Callable[..., Float[Array, "..."]]
+
+
+def committee_moments(state: State, fixed: Fixed, integrals: Integrals) -> Moments:
+    """Moments of student minus teacher as sums over all units, students first.
+
+    Cost: O(p^2 (p + p*)^2) integrals. Source: Saad & Solla (1995); online.md section 8.
+    """
+    p, q = state.M.shape
+    units, students = np.arange(p + q), np.arange(p)
+    C = jnp.block([[state.Q, state.M], [state.M.T, fixed.T]])
+    c = jnp.concatenate([state.A, -fixed.B])
+    two = integrals.two(C, units[:, None], units)
+    three = integrals.three(C, students[:, None, None], units[:, None], units) @ c
+    four = integrals.four(C, *np.ix_(students, students, units, units)) @ c @ c
+    slopes = integrals.slopes(C, students[:, None], students)
+    return Moments(
+        loss=c @ two @ c / 2,
+        student=three[:, :p],
+        teacher=three[:, p:],
+        square=four + fixed.label_noise * slopes,
+        readout=two[:p] @ c,
+    )
+
+
+def erf_moments(state: State, fixed: Fixed) -> Moments:
+    """Moments for s(u) = erf(u/sqrt 2)."""
+    return committee_moments(state, fixed, Integrals(*ERF))
+
+
+def relu_moments(state: State, fixed: Fixed) -> Moments:
+    """Moments for s(u) = max(0, u)."""
+    return committee_moments(state, fixed, Integrals(*RELU))

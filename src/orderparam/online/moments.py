@@ -1,0 +1,78 @@
+"""The Gaussian averages that drive the overlaps, in one form for every activation."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class State(NamedTuple):
+    """Order parameters of one run: overlaps Q and M, and the second layer A = a/kappa."""
+
+    Q: Float[Array, "student student"]
+    M: Float[Array, "student teacher"]
+    A: Float[Array, " student"]
+
+
+class Fixed(eqx.Module):
+    """What does not change during a run: teacher, and constants of error and activation."""
+
+    T: Float[Array, "*draw teacher teacher"]
+    B: Float[Array, " teacher"]
+    label_noise: Float[Array, ""]
+    offset: Float[Array, ""]
+    shift: Float[Array, ""]
+    population: bool = eqx.field(static=True)
+
+
+class Moments(NamedTuple):
+    """Averages over one input, with the error e without and (in `square`) with label noise.
+
+    Args:
+        loss: E[e^2]/2 without label noise.
+        student: E[e s'(lambda_k) lambda_l].
+        teacher: E[e s'(lambda_k) nu_m].
+        square: E[(e^2 + Delta) s'(lambda_k) s'(lambda_l)].
+        readout: E[e s(lambda_k)].
+    """
+
+    loss: Float[Array, ""]
+    student: Float[Array, "student student"]
+    teacher: Float[Array, "student teacher"]
+    square: Float[Array, "student student"]
+    readout: Float[Array, " student"]
+
+
+def mean_error(state: State, fixed: Fixed) -> Float[Array, ""]:
+    """E[e] of the quadratic activation: tr(AQ) - tr(BT) - offset - c (sum A - sum B)."""
+    if fixed.population:
+        return jnp.zeros(())
+    outputs = state.A @ jnp.diagonal(state.Q) - fixed.B @ jnp.diagonal(fixed.T)
+    return outputs - fixed.offset - fixed.shift * (jnp.sum(state.A) - jnp.sum(fixed.B))
+
+
+def quadratic_moments(state: State, fixed: Fixed) -> Moments:
+    """Moments for s(lambda) = lambda^2 - c, exact by Wick's theorem.
+
+    With D = W^T A W/N - W*^T B W*/N they contain m = tr D - offset, tau = tr D^2 and the overlaps
+    G = W D W^T/N, H = W D W*^T/N, K = W D^2 W^T/N.
+
+    Cost: O((p + p*)^3). Source: online.md section 2.
+    """
+    Q, M, A = state
+    T, B = fixed.T, fixed.B
+    AQ, BT, AM, BMt = A[:, None] * Q, B[:, None] * T, A[:, None] * M, B[:, None] * M.T
+    m = mean_error(state, fixed)
+    tau = jnp.sum(AQ * AQ.T) - 2 * jnp.sum(AM * BMt.T) + jnp.sum(BT * BT.T)
+    G = Q @ AQ - M @ BMt
+    H = Q @ AM - M @ BT
+    K = G @ AQ - H @ BMt
+    square = (m**2 + 2 * tau + fixed.label_noise) * Q + 4 * m * G + 8 * K
+    return Moments(
+        loss=(m**2 + 2 * tau) / 2,
+        student=2 * (m * Q + 2 * G),
+        teacher=2 * (m * M + 2 * H),
+        square=4 * square,
+        readout=m * jnp.diagonal(Q) + 2 * jnp.diagonal(G) - fixed.shift * m,
+    )

@@ -1,0 +1,221 @@
+"""One-pass SGD of a two-layer student on a two-layer teacher: what is learned, no solver."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.contract import Method, Problem, SavePlan
+from orderparam.errors import InvalidProblem
+from orderparam.online.checks import array, count, one_of, real, truth
+from orderparam.online.overlaps import Overlaps
+from orderparam.results import Solution
+
+ACTIVATIONS = ("quadratic", "erf", "relu")
+CENTERINGS = ("none", "constant", "population")
+
+
+class TeacherStudent(Problem):
+    r"""A student trained by SGD that sees every sample once, at fixed widths, as N -> infinity.
+
+    With Gaussian inputs x, pre-activations lambda = W x/sqrt(N), nu = W* x/sqrt(N), the error is
+    `e = sum_k A_k s(lambda_k) - sum_m B_m s(nu_m) - offset - sqrt(label_noise) xi`, with
+    `A = a/kappa`, `B = a*/kappa*`. Each sample makes one step `w_k <- w_k - eta grad_{w_k} e^2/2`
+    of weights with entries of order 1, and `1/N` of time.
+
+    Args:
+        start: Overlaps at time 0, one state or many; they also fix the widths p and p*.
+        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`.
+        learning_rate: eta > 0.
+        duration: Samples divided by N until the end, positive.
+        label_noise: Variance Delta >= 0 of the labels' noise.
+        normalisation: `"width"` (kappa = p, kappa* = p*), `"one"`, or one number for both.
+        second_layer: a, one number for each student; ones if `None`.
+        teacher_second_layer: a*, one number for each teacher; ones if `None`.
+        centering: For the quadratic activation: `"none"`; `"constant"` (lambda^2 - 1);
+            `"population"` (outputs measured from their present population mean); or a number, the
+            constant offset subtracted from the error.
+        second_layer_rate: eta_a >= 0 of `a <- a - (eta_a/N) grad_a e^2/2`; 0 keeps a fixed.
+        weight_decay: gamma >= 0, decoupled: w <- (1 - gamma/N) w at each step.
+        spherical: Bring every student to |w_k|^2 = N after each step; needs Q_kk(0) = 1.
+        momentum: beta of the heavy ball, in [0, 1).
+        batch_size: Samples n of one step; a step is 1/N of time whatever n.
+
+    Raises:
+        InvalidProblem: If a value is outside its range.
+
+    Source: Bocchi et al. (2026); Saad & Solla (1995) for erf; online.md sections 1, 8, 9.
+
+    Example:
+        >>> start = Overlaps(Q=[[1.0]], M=[[0.1]])
+        >>> TeacherStudent(start, learning_rate=0.05).students
+        1
+    """
+
+    family: ClassVar[str] = "online"
+
+    start: Overlaps
+    activation: str = eqx.field(static=True)
+    learning_rate: float = eqx.field(static=True)
+    duration: float = eqx.field(static=True)
+    label_noise: float = eqx.field(static=True)
+    kappa: tuple[float, float] = eqx.field(static=True)
+    second_layer: Float[np.ndarray, " student"]
+    teacher_second_layer: Float[np.ndarray, " teacher"]
+    centering: str | float = eqx.field(static=True)
+    second_layer_rate: float = eqx.field(static=True)
+    weight_decay: float = eqx.field(static=True)
+    spherical: bool = eqx.field(static=True)
+    momentum: float = eqx.field(static=True)
+    batch_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        start: Overlaps,
+        activation: str = "quadratic",
+        learning_rate: float = 0.1,
+        duration: float = 50.0,
+        label_noise: float = 0.0,
+        normalisation: str | float = "width",
+        second_layer: Any = None,
+        teacher_second_layer: Any = None,
+        centering: str | float = "none",
+        second_layer_rate: float = 0.0,
+        weight_decay: float = 0.0,
+        spherical: bool = False,
+        momentum: float = 0.0,
+        batch_size: int = 1,
+    ) -> None:
+        if not isinstance(start, Overlaps):
+            raise InvalidProblem(
+                f"Argument `start` must be an Overlaps, but is a {type(start).__name__}; build one "
+                "with orderparam.online.random_overlaps or overlaps_of."
+            )
+        self.start = start
+        self.activation = one_of("activation", activation, ACTIVATIONS)
+        self.learning_rate = real("learning_rate", learning_rate, 0.0, open_low=True)
+        self.duration = real("duration", duration, 0.0, open_low=True)
+        self.label_noise = real("label_noise", label_noise, 0.0)
+        self.kappa = _kappa(normalisation, start.students, start.teachers)
+        self.second_layer = _weights("second_layer", second_layer, start.students)
+        self.teacher_second_layer = _weights(
+            "teacher_second_layer", teacher_second_layer, start.teachers
+        )
+        self.centering = _centering(centering, self.activation)
+        self.second_layer_rate = real("second_layer_rate", second_layer_rate, 0.0)
+        self.weight_decay = real("weight_decay", weight_decay, 0.0)
+        self.spherical = truth("spherical", spherical)
+        self.momentum = real("momentum", momentum, 0.0, 1.0)
+        self.batch_size = count("batch_size", batch_size)
+        norms = np.diagonal(start.Q, axis1=-2, axis2=-1)
+        if self.spherical and np.abs(norms - 1).max() > 1e-8:
+            raise InvalidProblem(
+                "Argument `spherical` is true, but the students' norms Q_kk start between "
+                f"{norms.min():.6g} and {norms.max():.6g}; start with Q_kk = 1, for example "
+                'random_overlaps(..., student="orthogonal").'
+            )
+
+    @property
+    def students(self) -> int:
+        """The student's width p."""
+        return self.start.students
+
+    @property
+    def teachers(self) -> int:
+        """The teacher's width p*."""
+        return self.start.teachers
+
+    @property
+    def A(self) -> Float[np.ndarray, " student"]:  # noqa: D102
+        return self.second_layer / self.kappa[0]
+
+    @property
+    def B(self) -> Float[np.ndarray, " teacher"]:  # noqa: D102
+        return self.teacher_second_layer / self.kappa[1]
+
+    @property
+    def offset(self) -> float:
+        """The constant subtracted from the error beside the activation's own, 0 by default."""
+        return 0.0 if isinstance(self.centering, str) else self.centering
+
+    @property
+    def shift(self) -> float:
+        """The constant c of the activation lambda^2 - c."""
+        return 1.0 if self.centering == "constant" else 0.0
+
+    def times(self, save: SavePlan) -> Float[np.ndarray, " time"]:
+        """The times to save, in samples divided by N."""
+        return save.times_until(self.duration)
+
+    def default_method(self) -> Method:
+        """The overlap equations, integrated."""
+        from orderparam.online.ode import OverlapODE  # methods know the problem
+
+        return OverlapODE()
+
+    def config(self) -> Mapping[str, Any]:
+        """The problem as plain JSON values."""
+        names = ("activation", "learning_rate", "duration", "label_noise", "centering")
+        more = ("second_layer_rate", "weight_decay", "spherical", "momentum", "batch_size")
+        return {
+            "kind": "TeacherStudent",
+            "start": self.start.config(),
+            **{name: getattr(self, name) for name in (*names, *more)},
+            "kappa": list(self.kappa),
+            "second_layer": self.second_layer.tolist(),
+            "teacher_second_layer": self.teacher_second_layer.tolist(),
+        }
+
+    def simulate(
+        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
+    ) -> Solution:
+        """Train finite students in `sizes["dimension"]` dimensions."""
+        from orderparam.online.experiment import EXTRAS, simulate_students
+
+        unknown = set(sizes) - {"dimension", *EXTRAS}
+        if unknown:
+            raise InvalidProblem(
+                f"simulate() got {', '.join(sorted(unknown))}, but one-pass SGD has one size, "
+                f"`dimension`, and the options {', '.join(EXTRAS)}; call "
+                "simulate(problem, dimension=..., seeds=...)."
+            )
+        extra = {k: v for k, v in sizes.items() if k != "dimension"}
+        return simulate_students(
+            self, sizes.get("dimension"), seeds, save, seed, **extra, **options
+        )
+
+
+def _kappa(normalisation: Any, students: int, teachers: int) -> tuple[float, float]:
+    """Output normalisation of student and teacher."""
+    if isinstance(normalisation, str):
+        word = one_of("normalisation", normalisation, ("width", "one"))
+        return (float(students), float(teachers)) if word == "width" else (1.0, 1.0)
+    value = real("normalisation", normalisation, 0.0, open_low=True)
+    return value, value
+
+
+def _weights(name: str, value: Any, units: int) -> Float[np.ndarray, " unit"]:
+    """Second-layer weights, ones by default."""
+    weights = np.ones(units) if value is None else array(name, value, (1,))
+    if weights.shape != (units,):
+        raise InvalidProblem(
+            f"Argument `{name}` has {weights.size} numbers for {units} units; give one for each."
+        )
+    return weights
+
+
+def _centering(value: Any, activation: str) -> str | float:
+    """A known word or a finite offset, and only where it has a meaning."""
+    chosen = (
+        one_of("centering", value, CENTERINGS)
+        if isinstance(value, str)
+        else real("centering", value, -1e100)
+    )
+    if activation != "quadratic" and chosen != "none":
+        raise InvalidProblem(
+            f"Argument `centering` is {value!r}, which is defined for the quadratic activation "
+            f'alone, not for {activation!r}; use "none".'
+        )
+    return chosen

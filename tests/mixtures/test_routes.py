@@ -1,0 +1,131 @@
+"""The same numbers by different routes, and what must not change them."""
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+import orderparam as op
+from orderparam.mixtures import MixtureERM, Ridge, TwoClusters, blocks, gaussian_mixture, isotropic
+from orderparam.mixtures.quadrature import gaussian_rule
+from orderparam.mixtures.spectrum import Diagonal, Full
+
+NAMES = ("Q", "V", "m", "b", "train_loss", "train_error", "test_error", "norm", "penalty")
+
+
+def equal(left, right, tolerance, names=NAMES):
+    for name in names:
+        np.testing.assert_allclose(left[name], right[name], rtol=tolerance, atol=tolerance)
+
+
+def solve(problem, method=None):
+    return op.solve(problem, method, progress=False)
+
+
+def test_ridge_is_the_closed_solution():
+    two = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5), 0.3), "square", "l2", 0.01, [0.3, 1.0, 3.0])
+    equal(solve(two), solve(two, Ridge()), 1e-9)
+    three = MixtureERM(
+        isotropic(3, weights=(0.5, 0.3, 0.2)), "square", "l2", 0.05, [0.5, 2.0],
+        class_weights=(1.0, 2.0, 0.5),
+    )  # fmt: skip
+    equal(solve(three), solve(three, Ridge()), 1e-9)
+    unpenalised = solve(two.at(strength=0.0, alpha=3.0), Ridge())
+    assert float(unpenalised["test_error"]) < 0.1
+
+
+@pytest.mark.parametrize("loss", ["logistic", "hinge"])
+def test_two_clusters_by_adaptive_integration(loss):
+    problem = MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), loss, "l2", 0.25, 1.6)
+    other = solve(problem, TwoClusters())
+    assert other.diagnostics["residual"] < 1e-9
+    equal(solve(problem), other, 1e-8)
+
+
+def test_softmax_of_two_classes_is_logistic_at_half_the_strength():
+    soft = solve(MixtureERM(blocks((0.5,)), "softmax", "l2", 0.1, 2.0))
+    binary = solve(MixtureERM(blocks((0.5,)), "logistic", "l2", 0.05, 2.0))
+    for name in ("train_loss", "train_error", "test_error"):
+        assert float(soft[name]) == pytest.approx(float(binary[name]), abs=1e-9)
+    assert float(soft["train_loss"]) == pytest.approx(0.1257098, abs=1e-7)
+    difference = np.array([-1.0, 1.0])
+    assert difference @ soft["Q"].values[0] @ difference == pytest.approx(float(binary["Q"][0]))
+
+
+def test_rotations_and_splits_change_nothing():
+    rng = np.random.default_rng(1)
+    d = 24
+    means = rng.standard_normal((2, d)) / np.sqrt(d)
+    variances = rng.uniform(0.2, 1.0, (2, d))
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    diagonal = gaussian_mixture(means @ basis, variances)
+    rotated = gaussian_mixture(means, (basis * variances[:, None]) @ basis.T)
+    assert isinstance(diagonal.spectrum, Diagonal)
+    assert isinstance(rotated.spectrum, Full)
+    problem = MixtureERM(diagonal, "logistic", "l2", 0.05, 2.0)
+    reference = solve(problem)
+    found = problem.at(mixture=rotated)
+    assert isinstance(found.mixture.spectrum, Diagonal)  # commuting matrices are recognised
+    equal(solve(found), reference, 1e-9)
+    full = eqx.tree_at(lambda p: p.mixture, found, rotated)
+    equal(solve(full), reference, 1e-8)
+    split = op.mixtures.GaussianMixture(
+        Diagonal(
+            diagonal.spectrum.shares,
+            diagonal.spectrum.variances[:, [0, 0, 1]],
+            diagonal.spectrum.means[:, [0, 0, 1]],
+            diagonal.spectrum.loadings[:, [0, 0, 1]],
+        ),
+        (0.2, 0.3, 0.5),
+        (0, 0, 1),
+    )
+    halves = solve(problem.at(mixture=split))
+    equal(halves, reference, 1e-9, ("b", "train_loss", "train_error", "test_error", "norm"))
+    np.testing.assert_allclose(halves["Q"][1:], reference["Q"], rtol=1e-9)
+
+
+def test_gaussian_means_equal_their_quadrature():
+    """Loadings are integrated in closed form; nodes in their place give the same lasso."""
+    x, w = np.polynomial.hermite_e.hermegauss(61)
+    w = w / w.sum()
+    atoms = Diagonal(
+        np.concatenate([0.5 * w, 0.5 * w]),
+        np.repeat([0.1, 0.5], 61)[:, None] * np.ones(2),
+        np.outer(np.tile(x, 2), [-1.0, 1.0]),
+        np.zeros((122, 2, 0)),
+    )
+    problem = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5)), "square", "l1", 0.05, 1.0)
+    other = problem.at(mixture=op.mixtures.GaussianMixture(atoms))
+    equal(solve(problem), solve(other), 1e-9)
+
+
+def test_the_energy_changes_by_the_penalty():
+    """d energy / d strength = penalty: the envelope theorem checks every part at once."""
+    for problem in (
+        MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), "logistic", "elastic-net", 1.0, 1.3),
+        MixtureERM(isotropic(3, weights=(0.5, 0.3, 0.2)), "softmax", "l2", 1.0, 1.3),
+    ):
+        step = 1e-4
+        solution = solve(problem.at(strength=[0.2 - step, 0.2, 0.2 + step]))
+        slope = np.diff(solution["energy"].values[[0, 2]])[0] / (2 * step)
+        assert slope == pytest.approx(float(solution["penalty"][1]), rel=1e-6)
+
+
+def test_order_of_convergence_of_the_quadrature():
+    """Gauss-Legendre: the error falls faster than any power for the smooth logistic channel."""
+    problem = MixtureERM(blocks((0.5,)), "logistic", "l2", 0.1, 2.0)
+    exact = float(solve(problem, TwoClusters())["Q"][0])
+    errors = []
+    for nodes in (11, 21, 41):
+        method = op.mixtures.SaddlePoint(nodes=nodes, accuracy=0.5)
+        errors.append(abs(float(solve(problem, method)["Q"][0]) / exact - 1))
+    assert errors[0] > 1e-4
+    assert errors[1] < errors[0] / 30
+    assert errors[2] < errors[1] / 100 or errors[2] < 1e-9
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 5])
+def test_rules_average_gaussians(outputs):
+    x, w = gaussian_rule(outputs, 201)
+    assert w.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(w @ x, 0, atol=1e-12)
+    np.testing.assert_allclose((x.T * w) @ x, np.eye(outputs), atol=1e-12)

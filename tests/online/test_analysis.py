@@ -1,0 +1,237 @@
+"""Plateau, escape, selection, limits and Hessian: closed forms against integration and autodiff."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import orderparam as op
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+
+LONG = op.SavePlan(steps=61)
+
+
+def isotropic(p, q, share=0.3, dimension=10**6, duration=100.0, **settings):
+    """A random orthogonal start at a share of the critical learning rate, width normalised."""
+    start = op.online.random_overlaps(p, q, dimension, student="orthogonal", seed=p + 10 * q)
+    rate = share * p * q / (2 * (q + 2))
+    return op.online.TeacherStudent(start, learning_rate=rate, duration=duration, **settings)
+
+
+def test_plateau_and_escape_rate():
+    """Level and growth of M on the plateau, at a learning rate where both are shifted."""
+    task = isotropic(4, 2, share=0.5, dimension=10**14, duration=35.0)
+    numbers = op.online.isotropic(task)
+    assert numbers.critical_learning_rate == pytest.approx(1.0)
+    assert numbers.plateau_norm() == pytest.approx(0.7922, abs=5e-5)
+    theory = op.solve(task, save=LONG)
+    assert theory["loss"].values[40] == pytest.approx(numbers.plateau_loss(), rel=1e-4)
+    size = np.linalg.norm(theory["M"].values, axis=(1, 2))
+    growth = np.diff(np.log(size)) / np.diff(theory["time"].values)
+    assert growth[40] == pytest.approx(numbers.escape_rate(), rel=1e-4)
+    assert growth[40] < 0.9 * numbers.flow_rate  # finite rate slows the escape
+
+
+def test_flow_exponent_does_not_depend_on_the_width():
+    rates = []
+    for p in (1, 3):
+        start = op.online.random_overlaps(p, 2, 10**12, student="orthogonal", seed=1)
+        task = op.online.TeacherStudent(start, normalisation="one", learning_rate=0.01)
+        numbers = op.online.isotropic(task, sgd_noise=False)
+        assert numbers.escape_rate() == pytest.approx(numbers.flow_rate)
+        rates.append(numbers.escape_rate())
+    assert rates[0] == pytest.approx(rates[1])
+
+
+def test_escape_law_against_integrated_starts():
+    """Mean and spread over 400 draws, and the linear constant within its stated accuracy."""
+    start = op.online.random_overlaps(2, 2, 10**4, draws=400, student="orthogonal")
+    task = op.online.TeacherStudent(start, learning_rate=0.05, duration=140.0)
+    times = op.solve(task, op.online.OverlapODE(margin=0.03), save=LONG)["escape_time"].values
+    assert np.isfinite(times).all()
+    law = op.online.escape_law(task, margin=0.03, sgd_noise=False)
+    error = times.std(ddof=1) / np.sqrt(len(times))
+    assert abs(times.mean() - law.mean) < 4 * error + 0.1 / (2 * law.rate)
+    assert times.std() == pytest.approx(law.std, rel=0.12)
+    linear = op.online.escape_law(task, margin=0.03, constant="linear", sgd_noise=False)
+    assert abs(linear.mean - law.mean) < 1.0 / (2 * law.rate)
+    later = op.online.escape_law(task, 10**6, margin=0.03, sgd_noise=False)
+    assert later.mean - law.mean == pytest.approx(np.log(100) / (2 * law.rate))
+    assert law.cdf(law.ppf(0.3)) == pytest.approx(0.3)
+    grid = np.linspace(law.ppf(1e-9), law.ppf(1 - 1e-9), 4001)
+    assert np.trapezoid(law.pdf(grid) * grid, grid) == pytest.approx(law.mean, rel=1e-6)
+    assert op.online.escape_law(task, margin=0.03).mean < law.mean
+
+
+@pytest.mark.parametrize(("p", "q"), [(2, 2), (3, 2)])
+def test_polar_factor_is_conserved_and_selected(p, q):
+    """Any learning rate, with label noise: conserved to 1e-10, reached to 1e-6 or its tail."""
+    noise = {"label_noise": 0.2, "weight_decay": 0.01}
+    theory = op.solve(isotropic(p, q, dimension=10**3, **noise), save=LONG)
+    factors = op.online.polar_factor(theory["M"].values)
+    np.testing.assert_allclose(factors, np.broadcast_to(factors[0], factors.shape), atol=1e-10)
+    task = isotropic(p, q, dimension=10**3, duration=400.0 * p * q / 4)
+    end = op.solve(task, save=LONG)["M"].values[-1]
+    chosen = op.online.selected_solution(task)
+    assert chosen.exact
+    deviation = np.abs(end - chosen.overlaps.M).max()
+    assert deviation < (1e-6 if p == q else 2e-3)
+    # A start with Q(0) not a multiple of the identity conserves no polar factor.
+    other = op.online.random_overlaps(p, q, 100, seed=1)
+    uneven = op.online.TeacherStudent(
+        other, learning_rate=task.learning_rate, duration=task.duration
+    )
+    moved = op.online.polar_factor(op.solve(uneven, save=LONG)["M"].values)
+    assert np.abs(moved[-1] - moved[0]).max() > 1e-3
+
+
+def test_selected_solution_is_the_closest_of_the_manifold():
+    start = op.online.random_overlaps(3, 2, 1000, seed=2)
+    task = op.online.TeacherStudent(start, normalisation="one")
+    best = float(op.online.selected_solution(task).squared_distance)
+    rng = np.random.default_rng(0)
+    frames = op.online.polar_factor(rng.standard_normal((500, 3, 2)))
+    cross = np.einsum("nkm,km->n", frames, start.M)
+    distances = np.trace(start.Q) + np.trace(start.T) - 2 * cross
+    assert distances.min() > best
+    assert distances.min() < best * 1.05  # some sampled point comes near
+
+
+def test_gram_schmidt_is_selected_for_separated_teachers():
+    start = op.online.random_overlaps(
+        3, 3, 10**9, student="orthogonal", teacher_norm=(2.0, 1.0, 0.5)
+    )
+    task = op.online.TeacherStudent(start, learning_rate=0.05, duration=4000.0)
+    flow = op.online.OverlapODE(sgd_noise=False)
+    end = op.solve(task, flow, save=LONG)["M"].values[-1]
+    sequential = op.online.selected_solution(task, "gram_schmidt").overlaps.M
+    closest = op.online.selected_solution(task).overlaps.M
+    assert np.linalg.norm(end - sequential) < 2e-3
+    assert np.linalg.norm(end - closest) > 0.1
+    assert not op.online.selected_solution(task).exact
+
+
+def test_general_conserved_matrix():
+    """Gradient flow with any T and Q(0); broken by the SGD-noise term."""
+    start = op.online.Overlaps(
+        [[1.0, 0.2], [0.2, 0.7]], [[0.1, 0.05], [-0.02, 0.08]], [[1.5, 0.2], [0.2, 0.8]]
+    )
+    task = op.online.TeacherStudent(
+        start, learning_rate=0.1, duration=30.0, teacher_second_layer=[1.0, 0.7]
+    )
+    spread = {}
+    for noisy in (False, True):
+        theory = op.solve(task, op.online.OverlapODE(sgd_noise=noisy, rtol=1e-11), save=LONG)
+        arrays = (theory[name].values for name in ("Q", "M", "T"))
+        X, known = op.online.conserved_matrix(task, theory["time"].values, *arrays)
+        assert known.sum() > 20
+        spread[noisy] = np.abs(X[known] / X[0] - 1).max()
+    assert spread[False] < 1e-6
+    assert spread[True] > 1e-2
+
+
+def test_noise_floor_stability_and_tail():
+    floor_task = isotropic(2, 2, share=0.5, dimension=50, duration=200.0, label_noise=0.1)
+    numbers = op.online.isotropic(floor_task)
+    end = op.solve(floor_task, save=LONG)["loss"].values[-1]
+    assert end == pytest.approx(numbers.noise_floor(), rel=1e-6)
+    ratio = {}
+    for share in (0.95, 1.05):
+        solution = op.online.Overlaps(1.01 * np.eye(2), np.eye(2))
+        near = op.online.TeacherStudent(
+            solution, learning_rate=share * 0.5, duration=30.0, label_noise=0.0
+        )
+        loss = op.solve(near, save=LONG, throw=False)["loss"].values
+        ratio[share] = np.nan_to_num(loss[-1] / loss[10], nan=np.inf)
+    assert ratio[0.95] < 1 < ratio[1.05]
+    tail_task = isotropic(3, 2, dimension=50, duration=3e4)
+    late = op.solve(tail_task, save=op.SavePlan(times=(1e4, 3e4)))
+    loss, t = late["loss"].values, late["time"].values
+    assert np.log(loss[1] / loss[0]) / np.log(t[1] / t[0]) == pytest.approx(-2, abs=0.01)
+    amplitude = op.online.isotropic(tail_task).tail_coefficient()
+    assert loss[1] * t[1] ** 2 == pytest.approx(amplitude, rel=0.01)
+
+
+def full_hessian(task, overlaps, dimension):
+    """Eigenvalues of the Hessian of the loss of explicit weights, by automatic differentiation."""
+    values, vectors = np.linalg.eigh(overlaps.gram())
+    rows = vectors * np.sqrt(np.clip(values, 0, None))
+    rows = np.pad(rows, ((0, 0), (0, dimension - len(rows))))
+    U, teacher = rows[: overlaps.students], rows[overlaps.students :]
+    with jax.enable_x64(True):
+        A, B = jnp.asarray(task.A), jnp.asarray(task.B)
+
+        def loss(flat):
+            W = flat.reshape(U.shape)
+            D = W.T @ (A[:, None] * W) - teacher.T @ (B[:, None] * teacher)
+            mean = jnp.trace(D) - task.offset - task.shift * (A.sum() - B.sum())
+            return mean**2 / 2 + jnp.sum(D * D)
+
+        matrix = np.asarray(jax.hessian(loss)(jnp.asarray(U.ravel())))
+        slope = np.asarray(jax.grad(loss)(jnp.asarray(U.ravel())))
+    return np.linalg.eigvalsh(matrix), float(slope @ slope)
+
+
+def test_hessian_equals_automatic_differentiation():
+    rng = np.random.default_rng(3)
+    overlaps = op.online.overlaps_of(rng.standard_normal((3, 12)), rng.standard_normal((2, 12)))
+    task = op.online.TeacherStudent(
+        overlaps, second_layer=[1.0, -0.4, 2.0], teacher_second_layer=[0.3, 1.1], centering=0.2
+    )
+    found = op.online.hessian_spectrum(task)
+    expected, slope = full_hessian(task, overlaps, 12)
+    np.testing.assert_allclose(np.repeat(found.values, found.multiplicity), expected, atol=1e-10)
+    assert found.squared_gradient == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 2), (4, 2), (5, 3)])
+def test_closed_hessian_counts(p, q):
+    task = isotropic(p, q)
+    numbers = op.online.isotropic(task, sgd_noise=False)
+    scale = np.sqrt(numbers.b / numbers.a)
+    points = {
+        "origin": op.online.Overlaps(np.zeros((p, p)), np.zeros((p, q))),
+        "plateau": op.online.Overlaps(numbers.plateau_norm() * np.eye(p), np.zeros((p, q))),
+        "solution": op.online.Overlaps(
+            scale**2 * np.diag([1.0] * q + [0.0] * (p - q)), scale * np.eye(p, q)
+        ),
+    }
+    for dimension in (p + q + 1, 20, 10**6):
+        for point, overlaps in points.items():
+            found = op.online.hessian_spectrum(task, overlaps, dimension)
+            table = found.table()
+            closed = op.online.closed_spectrum(task, point, dimension)
+            assert [n for _, n in table] == [n for _, n in closed], (point, table, closed)
+            np.testing.assert_allclose(
+                [v for v, _ in table], [v for v, _ in closed], atol=1e-8 * np.abs(closed).max()
+            )
+            assert found.squared_gradient < 1e-20
+            if point == "plateau":
+                assert found.negative() == p * q
+            if point == "solution":
+                flat = (p - q) * (dimension - q)
+                assert found.negative() == 0
+                assert found.zero() == op.online.manifold_dimension(p, q) + flat
+
+
+def test_closed_forms_are_refused_where_they_do_not_hold():
+    start = op.online.random_overlaps(2, 2, 100)
+    bad = {
+        "activation": {"activation": "erf"},
+        "`A`": {"second_layer": [1.0, 2.0]},
+        "`B`": {"teacher_second_layer": [1.0, -1.0]},
+        "weight decay": {"weight_decay": 0.1},
+        "trained": {"second_layer_rate": 0.1},
+    }
+    for word, settings in bad.items():
+        with pytest.raises(UnsupportedCombination, match=word):
+            op.online.isotropic(op.online.TeacherStudent(start, **settings))
+    with pytest.raises(InvalidProblem, match="p >= p"):
+        op.online.manifold_dimension(1, 2)
+    with pytest.raises(InvalidProblem, match="no escape"):
+        op.online.escape_law(op.online.TeacherStudent(start, learning_rate=0.5))
+    zero = op.online.TeacherStudent(op.online.Overlaps(np.eye(2), np.zeros((2, 2))))
+    with pytest.raises(InvalidProblem, match="full rank"):
+        op.online.selected_solution(zero)
+    with pytest.raises(InvalidProblem, match="dimension"):
+        op.online.hessian_spectrum(zero)
