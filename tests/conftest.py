@@ -9,9 +9,6 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ["MPLBACKEND"] = "Agg"
-# Each worker has a core of its own: threads within one operation gain nothing, and twice as many of
-# them as cores were once seen to wait for each other for ever.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=50
 )
