@@ -127,17 +127,22 @@ def test_transpose_is_the_adjoint():
 
 
 def test_large_blocks_are_searched_a_few_directions_at_a_time(monkeypatch):
-    count = 40  # 160 vectors in a block
-    few, found = grams(sampled_state(layout(AROUND), 4096, 64, 1e-5, (0,)), count)
-    monkeypatch.setattr(space, "LARGE", 1000)
+    count = 10  # 40 vectors with 120 images: searched at once, unless such blocks count as large
+
+    def searched(seed):
+        return grams(sampled_state(layout(AROUND), 2048, 64, 2e-3, (seed,)), count)
+
+    whole, complete = searched(0)
+    monkeypatch.setattr(space, "LARGE", 100)
+    monkeypatch.setattr(space, "FEW", 5)
     jax.clear_caches()
-    whole, complete = grams(sampled_state(layout(AROUND), 4096, 64, 1e-5, (0,)), count)
-    assert ranks(found)["w"][0] > 2 * space.FEW
+    (few, found), (other, _) = searched(0), searched(1)
+    assert min(ranks(found)["w"]) > 4 * space.FEW
     for a, b in zip(ranks(found)["w"], ranks(complete)["w"], strict=True):
-        assert abs(a - b) <= 4
-    for a, b in zip(few, whole, strict=True):
-        # Normals are paired with other directions: equal up to the sampling error.
-        assert np.sqrt(np.mean((a - b) ** 2)) < 0.01
+        assert abs(a - b) <= 3
+    for a, b, c in zip(few, whole, other, strict=True):
+        # Normals are paired with other directions, so both carry a sampling error of their own.
+        assert np.mean((a - b) ** 2) < 2 * np.mean((a - c) ** 2)
 
 
 def test_taps_that_are_no_wiring():

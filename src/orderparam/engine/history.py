@@ -35,6 +35,8 @@ class History(eqx.Module):
         slot: For each position of the opposite basis, the number of the image that stands there.
         rank: Number of directions in use.
         dropped: Largest squared norm, relative to its block, of a direction left out.
+        missing: Largest part of the squared norm of a block that its directions leave out: its
+            images are too small by that much.
         overflow: True once there was no room for a new direction.
     """
 
@@ -43,6 +45,7 @@ class History(eqx.Module):
     slot: Int[Array, " other"]
     rank: Int[Array, ""]
     dropped: Float[Array, ""]
+    missing: Float[Array, ""]
     overflow: Bool[Array, ""]
     blocks: int = eqx.field(static=True)
 
@@ -50,7 +53,7 @@ class History(eqx.Module):
     def create(cls, capacity: int, own: int, other: int, blocks: int = 1) -> "History":
         """An empty history with room for `capacity` directions."""
         places = (np.full(capacity * blocks, NOWHERE), np.full(other, NOWHERE))
-        parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
+        parts = (np.zeros((capacity, own)), *places, 0, 0.0, 0.0, False)
         arrays: list[Any] = [jnp.asarray(np.asarray(part)) for part in parts]
         return cls(*arrays, blocks=blocks)
 
@@ -123,27 +126,32 @@ def record(
     The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
     `tolerance` times the trace of the block's covariance are appended, each with fresh normals.
     Where the space looks at a few principal directions of a large block at a time, this repeats
-    until one of them stays below. `shared` says that both sides are one space, whose normals must
-    then be orthogonal to the new directions as well.
+    until a search finds none, as an incomplete search may miss some. `shared` says that both sides
+    are one space, whose normals must then be orthogonal to the new directions as well.
     """
     q = own.coordinates(x)
     start = Recorded(history, own, other, q, q @ history.basis.T)
     if own.directions(x.shape[0], history.blocks) == x.shape[0]:
-        return _extended(start, x, tolerance, shared)[0]
-    more = (start, jnp.asarray(np.asarray(True)))
-    return lax.while_loop(
-        lambda carry: carry[1], lambda carry: _extended(carry[0], x, tolerance, shared), more
-    )[0]
+        done = _extended(start, x, tolerance, shared)[0]
+    else:
+        more = (start, jnp.asarray(np.asarray(True)))
+        done = lax.while_loop(
+            lambda carry: carry[1], lambda carry: _extended(carry[0], x, tolerance, shared), more
+        )[0]
+    total = own.trace(x)
+    part = jnp.where(total > 0, 1 - jnp.sum(done.a**2) / jnp.where(total > 0, total, 1.0), 0.0)
+    missing = jnp.maximum(done.history.missing, part)
+    return eqx.tree_at(lambda s: s.history.missing, done, missing)
 
 
 def _extended(
     given: Recorded, x: Float[Array, "k n"], tolerance: Float[Array, ""], shared: bool
 ) -> tuple[Recorded, Bool[Array, ""]]:
-    """Append the principal directions of what remains, and whether all of them were needed."""
+    """Append the principal directions of what remains, and whether there was anything."""
     history, own, other, q, a = given.history, given.own, given.other, given.q, given.a
     wanted = own.directions(x.shape[0], history.blocks)
     values, vectors = own.residual(x, q, a, history.basis, wanted)
-    m, total = values.shape[0], own.trace(x)
+    total = own.trace(x)
     count = jnp.sum(values > tolerance * total)
     # Eigenvalues come largest first, so the first one left out is the largest left out.
     rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
@@ -157,8 +165,8 @@ def _extended(
     other = own if shared else other
     history = history.write(c, other.size, count)
     other = other.add(normals)
-    full = (count == m) & ~history.overflow & ~own.overflow & ~other.overflow
-    return Recorded(history, other if shared else own, other, q, a), full
+    again = (count > 0) & ~history.overflow & ~own.overflow & ~other.overflow
+    return Recorded(history, other if shared else own, other, q, a), again
 
 
 class _Block(eqx.Module):

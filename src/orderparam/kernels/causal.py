@@ -10,26 +10,17 @@ import equinox as eqx
 import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.engine import (
-    Run,
-    crowding_notes,
-    dropped,
-    known,
-    orthogonality_loss,
-    ranks,
-    run,
-    sampled_state,
-    shard,
-)
+from orderparam.engine import Run, run, sampled_state, shard
 from orderparam.errors import Diverged, InvalidProblem
 from orderparam.kernels._supported import require_few_fields
+from orderparam.kernels.diagnosis import diagnose, judge
 from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
 from orderparam.progress import progress as progress_bar
-from orderparam.results import Solution, Verdict
+from orderparam.results import Solution
 
 BLOWN_UP = 1e3
 """Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
@@ -155,7 +146,7 @@ class Causal(KernelMethod):
                 10 * self.tolerance,
                 advance,
             )
-        diagnostics = self.diagnose(runs, coarser, notes)
+        diagnostics = diagnose(runs, coarser, notes)
         diagnostics["total_seconds"] = time.perf_counter() - start
         return pack_theory(
             problem,
@@ -207,33 +198,6 @@ class Causal(KernelMethod):
             after_block=after_block,
         )
 
-    def diagnose(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
-        """Ranks, truncation and sampling errors of replicates and of a coarser run."""
-        first, last = runs[0], runs[-1].state
-        scale = max(float(first.observed["loss"][0]), 1e-300)
-        # The bias falls at least threefold (five times where measured) for a tenfold tolerance, so
-        # what is left is at most half of the shift. A coarser run costs a fraction of a finer one.
-        shift = np.abs(first.observed["loss"] - coarser.observed["loss"]).max() / scale / 2
-        losses = np.stack([r.observed["loss"] for r in runs])
-        error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs)) / scale
-        for sentence in crowding_notes(last):
-            notes.append(sentence)
-        if shift > 3 * error:
-            notes.append(
-                f"Truncation moves the loss by {shift:.1e} of its start, more than its standard "
-                f"error {error:.1e}; lower `tolerance` to reduce it."
-            )
-        return {
-            "replicates": len(runs),
-            "ranks": {name: list(pair) for name, pair in ranks(last).items()},
-            "known": known(last),
-            "largest_dropped": max(dropped(r.state) for r in runs),
-            "truncation_bias": float(shift),
-            "loss_standard_error": float(error),
-            "orthogonality_loss": orthogonality_loss(last),
-            "notes": notes,
-        }
-
 
 COMPILER = 2**28
 """Bytes that compiling takes, measured."""
@@ -241,18 +205,8 @@ COMPILER = 2**28
 FLOPS = 2e10
 """Floating-point operations per second that the estimate assumes of one core."""
 
-LARGEST_ERROR = 0.1
-"""Standard error or truncation bias, relative to the first loss, that a result may carry."""
-
-
 MANY_POSITIONS = 4096
 """Positions of all samples above which kernels between them are not formed for a warning alone."""
-
-
-def judge(diagnostics: Mapping[str, Any]) -> Verdict:
-    """Converged unless the errors are above what a result may carry."""
-    worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
-    return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
 
 
 def _stability_note(problem: KernelEvolution) -> list[str]:
