@@ -9,9 +9,16 @@ import orderparam as op
 from orderparam.kernels import CNN, Batches, cosine
 
 STEPS = 12
-SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11))
+SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11), fields_at=(8,))
 METHOD = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-4)
+COARSER = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-3)
+SMALL = op.kernels.Causal(samples=2048, replicates=3, tolerance=5e-4)
 CASES = {
+    "small": (
+        CNN(2, "erf", shape=4, padding="zero", biases=True, bias_std=0.5),
+        "squared",
+        {"batches": Batches(2, "random", seed=1), "momentum": 0.5},
+    ),
     "sequence, flattened": (CNN(2, "tanh", shape=6, readout="flattened"), "squared", {}),
     "image, pooled": (
         CNN(2, "tanh", shape=(3, 3), kernel_size=2, biases=True, bias_std=0.5),
@@ -29,7 +36,7 @@ CASES = {
         {"batches": Batches(2, "one_pass"), "schedule": cosine(STEPS, warmup=3)},
     ),
 }
-RATES = {"image, pooled": 0.4, "empty outside": 4.0, "channels": 2.0}
+RATES = {"small": 0.2, "image, pooled": 0.4, "empty outside": 1.0, "channels": 2.0}
 
 
 def problem(name, gamma0=2.0, network=None):
@@ -56,13 +63,44 @@ def networks(task, widths=(64, 128, 256), seeds=(24, 16, 12)):
     return op.simulate(task, width=widths, seeds=seeds, save=SAVE, progress=False)
 
 
-@pytest.mark.parametrize("name", ["empty outside", "channels"])
-def test_networks_agree(name):
-    task = problem(name)
-    agreement = op.compare(theory(task), networks(task))
+def check_fields(result, network):
+    """Fields have positions, and their products are the kernels of the readout."""
+    h, z = result["h"], result["z"]
+    assert h.dims == ("field_time", "layer", "sample", "position", "neuron")
+    assert z.dims in ((*h.dims[:3], *h.dims[3:]), (*h.dims[:3], "output", *h.dims[3:]))
+    phi = np.asarray(network.activation(h.values[0]))
+    pooled = network.readout == "pooled"
+    phi = phi.mean(axis=2, keepdims=True) if pooled else phi / network.positions**0.5
+    kernel = np.einsum("lman,lkan->lmk", phi, phi) / phi.shape[-1]
+    kernels = result["Phi"].sel(time=8)
+    if "seed" in kernels.dims:  # fields are those of the widest networks
+        kernels = kernels.isel(width=-1).mean("seed")
+    np.testing.assert_allclose(kernels, kernel, atol=1e-5)
+
+
+def test_small_networks_agree_and_not_without_responses():
+    task = problem("small")
+    limit, measured = theory(task, SMALL), networks(task)
+    agreement = op.compare(limit, measured)
     assert agreement.verdict == "pass", str(agreement)
+    for result in (limit, measured):
+        check_fields(result, task.network)
+    wrong = theory(task, op.kernels.Causal(2048, 3, 5e-4, response=False))
+    assert op.compare(wrong, measured).verdict == "fail"
 
 
+@pytest.mark.validate
+@pytest.mark.parametrize(("name", "method"), [("empty outside", COARSER), ("channels", METHOD)])
+def test_networks_agree(name, method):
+    task = problem(name)
+    limit, measured = theory(task, method), networks(task)
+    agreement = op.compare(limit, measured)
+    assert agreement.verdict == "pass", str(agreement)
+    for result in (limit, measured):
+        check_fields(result, task.network)
+
+
+@pytest.mark.validate
 @pytest.mark.parametrize("name", ["sequence, flattened", "image, pooled"])
 def test_networks_agree_and_wrong_theories_fail(name):
     task = problem(name, gamma0=3.0)

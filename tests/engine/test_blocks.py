@@ -81,7 +81,13 @@ def deviation(theory, means, errors):
     )
 
 
-@pytest.mark.parametrize(("taps", "other", "rho"), [(AROUND, EMPTY, 0.5), (EMPTY, AROUND, 1.5)])
+@pytest.mark.parametrize(
+    ("taps", "other", "rho"),
+    [
+        (EMPTY, AROUND, 1.5),
+        pytest.param(AROUND, EMPTY, 0.5, marks=pytest.mark.validate),
+    ],
+)
 def test_inner_products_match_real_blocks(taps, other, rho):
     means, errors = simulated(taps, rho, nonlinear=True)
     theory, state = grams(sampled_state(layout(taps, rho), 4096, 64, 1e-8, (0,)))
@@ -92,6 +98,7 @@ def test_inner_products_match_real_blocks(taps, other, rho):
         assert deviation(values, means, errors) > 6
 
 
+@pytest.mark.validate
 def test_exact_blocks():
     means, errors = simulated(AROUND, 1.0, nonlinear=False)
     exact, _ = grams(exact_state(layout(AROUND), 64, 1e-20), nonlinear=False, exact=True)
@@ -113,6 +120,7 @@ def test_rows_look_where_the_taps_say():
             np.testing.assert_allclose(y[sample * POSITIONS + a], expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.validate
 def test_transpose_is_the_adjoint():
     state = sampled_state(layout(EMPTY, 0.5), 1024, 64, 1e-10, (1,))
     state, x = state.normals("column", 2 * POSITIONS)
@@ -126,6 +134,7 @@ def test_transpose_is_the_adjoint():
         x, y = jnp.tanh(x + back), jnp.tanh(y + image)
 
 
+@pytest.mark.validate
 def test_large_blocks_are_searched_a_few_directions_at_a_time(monkeypatch):
     count = 10  # 40 vectors with 120 images: searched at once, unless such blocks count as large
 
@@ -139,7 +148,8 @@ def test_large_blocks_are_searched_a_few_directions_at_a_time(monkeypatch):
     (few, found), (other, _) = searched(0), searched(1)
     assert min(ranks(found)["w"]) > 4 * space.FEW
     for a, b in zip(ranks(found)["w"], ranks(complete)["w"], strict=True):
-        assert abs(a - b) <= 3
+        # Directions near the threshold depend on the draws.
+        assert abs(a - b) <= 0.05 * b
     for a, b, c in zip(few, whole, other, strict=True):
         # Normals are paired with other directions, so both carry a sampling error of their own.
         assert np.mean((a - b) ** 2) < 2 * np.mean((a - c) ** 2)

@@ -72,13 +72,17 @@ def test_the_convolution_is_that_of_jax():
 
 
 def test_linear_convolutions_are_exact():
-    """Exact spaces against samples; with a single position it is the fully connected network."""
+    """Exact spaces against samples."""
     task = problem(CNN(2, "linear", shape=4, biases=True), gamma0=2.0, learning_rate=0.5)
     exact = op.solve(task, progress=False)
     assert exact.method["name"] == "exact-linear"
     sampled = op.solve(task, op.kernels.Causal(2048, 2, 1e-9), progress=False)
     for name in ("f", "Phi", "G", "ntk"):
         np.testing.assert_allclose(sampled[name], exact[name], rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.validate
+def test_a_single_position_is_the_fully_connected_network():
     single = problem(CNN(2, "linear", shape=1, channels=5, kernel_size=1))
     plain = op.kernels.KernelEvolution(op.kernels.MLP(2, "linear"), single.data, 1.0, 0.3, 6)
     one, other = (op.solve(p, progress=False) for p in (single, plain))
@@ -90,9 +94,10 @@ def test_linear_convolutions_are_exact():
     ("network", "settings"),
     [
         (CNN(2, "erf", shape=(2, 2), kernel_size=2, biases=True, bias_std=0.5), {}),
-        (
+        pytest.param(
             CNN(2, "erf", shape=4, readout="flattened", padding="zero", weight_std=1.3),
             {"momentum": 0.4, "batches": Batches(3, "given")},
+            marks=pytest.mark.validate,
         ),
     ],
 )
@@ -111,24 +116,3 @@ def test_the_static_kernel_is_the_lazy_limit(network, settings):
     other = op.solve(problem(wrong, 0.01), op.kernels.StaticNTK(), progress=False)
     gap = np.sqrt(np.mean((sampled["ntk"] - other["ntk"]).values ** 2))
     assert gap > 10 * np.sqrt(np.mean(sampled["ntk_se"].values ** 2))
-
-
-def test_fields_have_positions_and_give_the_kernels():
-    data = op.data.gaussian(count=3, dimension=4, seed=1)
-    data = op.data.from_arrays(data.x, np.eye(3))
-    save = op.SavePlan(steps=(0, 2), fields_at=(2,))
-    for readout in ("pooled", "flattened"):
-        network = CNN(2, "tanh", shape=4, readout=readout)
-        task = op.kernels.KernelEvolution(network, data, 1.0, 0.5, 3, loss="softmax")
-        theory = op.solve(task, op.kernels.Causal(1024, 2, 1e-3), save=save, progress=False)
-        trained = op.simulate(task, width=32, seeds=2, save=save, progress=False)
-        for result in (theory, trained):
-            assert result["h"].dims == ("field_time", "layer", "sample", "position", "neuron")
-            assert result["z"].dims[2:5] == ("sample", "output", "position")
-            phi = np.tanh(result["h"].values[0])
-            phi = phi.mean(axis=2, keepdims=True) if readout == "pooled" else phi / 2
-            kernel = np.einsum("lman,lkan->lmk", phi, phi) / phi.shape[-1]
-            kernels = result["Phi"].isel(time=1)
-            if "seed" in kernels.dims:
-                kernels = kernels.isel(width=0).mean("seed")
-            np.testing.assert_allclose(kernels, kernel, atol=1e-6)
