@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -68,7 +69,7 @@ def check_fields(result, network):
     h, z = result["h"], result["z"]
     assert h.dims == ("field_time", "layer", "sample", "position", "neuron")
     assert z.dims in ((*h.dims[:3], *h.dims[3:]), (*h.dims[:3], "output", *h.dims[3:]))
-    phi = np.asarray(network.activation(h.values[0]))
+    phi = np.asarray(network.activation(jnp.asarray(h.values[0])))
     pooled = network.readout == "pooled"
     phi = phi.mean(axis=2, keepdims=True) if pooled else phi / network.positions**0.5
     kernel = np.einsum("lman,lkan->lmk", phi, phi) / phi.shape[-1]

@@ -40,11 +40,14 @@ def test_what_cannot_be_asked_for():
     data = op.data.gaussian(count=3, dimension=7)
     with pytest.raises(InvalidProblem, match=r"1 x 2 x 3 .* dimension 7"):
         op.kernels.KernelEvolution(network, data)
-    task, save = problem(CNN(1, shape=3)), op.SavePlan(two_time=True)
-    with pytest.raises(UnsupportedCombination, match="two steps"):
-        op.solve(task, save=save, progress=False)
-    with pytest.raises(UnsupportedCombination, match="two steps"):
-        op.simulate(task, width=8, seeds=1, save=save, progress=False)
+    save = op.SavePlan(two_time=True)
+    single, linear = CNN(1, shape=1, channels=3, kernel_size=1), CNN(1, "linear", shape=3)
+    for task in (problem(CNN(1, shape=3)), problem(single), problem(linear)):
+        with pytest.raises(UnsupportedCombination, match="two steps"):
+            op.solve(task, save=save, progress=False)
+        with pytest.raises(UnsupportedCombination, match="two steps"):
+            op.simulate(task, width=8, seeds=1, save=save, progress=False)
+    task = problem(CNN(1, shape=3))
     with pytest.raises(UnsupportedCombination, match="standard"):
         op.simulate(task, width=8, seeds=1, parameterization="standard", progress=False)
     with pytest.raises(UnsupportedCombination, match="CNN"):
