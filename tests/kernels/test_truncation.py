@@ -25,7 +25,10 @@ def moved(result, reference):
     return float(np.max(found))
 
 
-@pytest.mark.parametrize("network", [CNN(2, "tanh", shape=4), MLP(3, "tanh")])
+@pytest.mark.parametrize(
+    "network",
+    [CNN(2, "tanh", shape=4), pytest.param(MLP(3, "tanh"), marks=pytest.mark.validate)],
+)
 def test_the_bias_of_kernels_is_reported(network, monkeypatch):
     coarse, fine = solved(network, 1e-2), solved(network, 1e-5)
     bias = moved(coarse, fine)
