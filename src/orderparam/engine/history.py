@@ -258,4 +258,5 @@ def _orthonormal(
         return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), c, lower=True)
 
     # Twice, as rounding in the first pass leaves a remainder along `basis`.
-    return jnp.where(keep[:, None], lax.fori_loop(0, 2, step, c), 0.0)
+    rows: Array = lax.fori_loop(0, 2, step, c)
+    return jnp.where(keep[:, None], rows, 0.0)

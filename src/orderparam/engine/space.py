@@ -249,6 +249,8 @@ class SampledSpace(KnownSpace):
         """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
         k = x.shape[0]
         q, p = self._split(x)
+        values: Array
+        vectors: Array
         values, vectors = jnp.linalg.eigh(self.inner(p, p), symmetrize_input=False)
         values, vectors = values[::-1], vectors[:, ::-1]
         count = jnp.sum(values > NEGLIGIBLE)
