@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from orderparam.contract import SavePlan
@@ -22,6 +23,11 @@ class KernelDriven(KernelProgram):
         """Draw the weights; predictions start at 0."""
         state = super().start(state)
         return state.keep("f", None, jnp.zeros_like(state.vectors["f0"]))
+
+    def observing(self, grid: Int[np.ndarray, " time"]) -> "KernelDriven":
+        """The same program: the kernel drives every step, so that it is formed at every step."""
+        del grid
+        return self
 
     def predictions(
         self, state: State, t: Int[Array, ""], phi: list[Array]

@@ -10,7 +10,8 @@ import numpy as np
 from orderparam.contract import SavePlan
 from orderparam.engine import Run, run_together, sampled_state
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.kernels.causal import BLOWN_UP, Causal, judge
+from orderparam.kernels.causal import BLOWN_UP, Causal
+from orderparam.kernels.diagnosis import diagnose, judge
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
@@ -127,7 +128,7 @@ def _packed(
     *runs, coarser = members
     losses = np.stack([run.observed["loss"] for run in runs])
     if losses.max() <= BLOWN_UP * max(float(losses[:, :2].max()), 1e-12):
-        diagnostics = method.diagnose(runs, coarser, [])
+        diagnostics = diagnose(runs, coarser, [])
         verdict = judge(diagnostics)
         message = " ".join(diagnostics["notes"]) or "Every replicate ran to the last step."
     else:  # not-a-number included
