@@ -37,7 +37,7 @@ CASES = {
         {"batches": Batches(2, "one_pass"), "schedule": cosine(STEPS, warmup=3)},
     ),
 }
-RATES = {"small": 0.2, "image, pooled": 0.4, "empty outside": 1.0, "channels": 2.0}
+RATES = {"small": 0.2, "image, pooled": 0.4, "empty outside": 1.0, "channels": 0.5}
 
 
 def problem(name, gamma0=2.0, network=None):
@@ -91,7 +91,7 @@ def test_small_networks_agree_and_not_without_responses():
 
 
 @pytest.mark.validate
-@pytest.mark.parametrize(("name", "method"), [("empty outside", COARSER), ("channels", METHOD)])
+@pytest.mark.parametrize(("name", "method"), [("empty outside", COARSER), ("channels", COARSER)])
 def test_networks_agree(name, method):
     task = problem(name)
     limit, measured = theory(task, method), networks(task)
