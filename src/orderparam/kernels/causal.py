@@ -127,10 +127,14 @@ class Causal(KernelMethod):
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
 
+    def require(self, problem: KernelEvolution) -> None:
+        """Refuse what the method does not follow: nothing here."""
+
     def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
+        self.require(problem)
         require_few_fields(problem, save)
         notes = _stability_note(problem)
         start = time.perf_counter()

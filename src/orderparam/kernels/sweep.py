@@ -74,6 +74,7 @@ def sweep(
             "sweep() follows gradient descent at equal times on one device; leave out "
             "gradient_flow, devices, two_time and fields_at, or call solve() for each point."
         )
+    method.require(problem)
     strengths = [problem.gamma0] if gamma0 is None else list(gamma0)
     rates = [problem.learning_rate] if learning_rate is None else list(learning_rate)
     if not (strengths and rates):
@@ -101,7 +102,7 @@ def _runs(
     states = [
         sampled_state(plan, method.samples, room, tolerance, (seed, r)) for r, tolerance in settings
     ]
-    programs = [kernel_program(problem) for problem in problems for _ in settings]
+    programs = [kernel_program(problem, method.program) for problem in problems for _ in settings]
     with progress_bar(int(grid[-1]) + 1, "sweep", progress) as advance:
         last = -1
 
