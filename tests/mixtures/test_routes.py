@@ -1,9 +1,11 @@
 """The same numbers by different routes, and what must not change them."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import integrate, optimize, stats
 
 import orderparam as op
 from orderparam.mixtures import (
@@ -15,7 +17,9 @@ from orderparam.mixtures import (
     gaussian_mixture,
     isotropic,
 )
+from orderparam.mixtures.losses import Field
 from orderparam.mixtures.quadrature import gaussian_rule
+from orderparam.mixtures.smooth import Logistic
 from orderparam.mixtures.spectrum import Diagonal, Full
 
 NAMES = ("Q", "V", "m", "b", "train_loss", "train_error", "test_error", "norm", "penalty")
@@ -184,12 +188,22 @@ def test_the_energy_changes_by_the_penalty():
 
 def test_order_of_convergence_of_the_quadrature():
     """Gauss-Legendre: the error falls faster than any power for the smooth logistic channel."""
-    problem = MixtureERM(blocks((0.5,)), "logistic", "l2", 0.1, 2.0)
-    exact = float(solve(problem, TwoClusters())["Q"][0])
+    mean, Q, V = 0.3, 4.0, 3.0
+
+    def force(xi):
+        omega = mean + np.sqrt(Q) * xi
+        root = optimize.brentq(lambda u: u - omega - V / (1 + np.exp(u)), omega, omega + V)
+        return 1 / (1 + np.exp(root))
+
+    exact = integrate.quad(
+        lambda xi: force(xi) ** 2 * stats.norm.pdf(xi), -9, 9, epsabs=1e-14, epsrel=1e-12, limit=500
+    )[0]
     errors = []
-    for nodes in (11, 21, 41):
-        method = op.mixtures.SaddlePoint(nodes=nodes, accuracy=0.5)
-        errors.append(abs(float(solve(problem, method)["Q"][0]) / exact - 1))
+    with jax.enable_x64(True):
+        field = Field(*(jnp.asarray(part) for part in ([mean], [[Q]], [[V]], [1.0])))
+        for nodes in (11, 21, 41):
+            rule = (jnp.asarray(part) for part in gaussian_rule(1, nodes))
+            errors.append(abs(float(Logistic().moments(field, *rule).ff[0, 0]) / exact - 1))
     assert errors[0] > 1e-4
     assert errors[1] < errors[0] / 30
     assert errors[2] < errors[1] / 100 or errors[2] < 1e-9
