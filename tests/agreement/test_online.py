@@ -99,7 +99,7 @@ def test_deviation_falls_as_the_inverse_root_of_the_dimension():
     start = op.online.random_overlaps(3, 2, 10, seed=4)
     task = op.online.TeacherStudent(start, learning_rate=0.3, duration=20.0)
     theory = op.solve(task, save=SAVE)
-    runs = op.simulate(task, dimension=sizes, seeds=20, simulator="chain", save=SAVE)
+    runs = op.simulate(task, dimension=sizes.tolist(), seeds=20, simulator="chain", save=SAVE)
     gap = (runs["Q"] - theory["Q"]).values
     deviation = np.sqrt(np.nanmean(gap**2, axis=(1, 2, 3, 4)))
     slope = np.polyfit(np.log(sizes), np.log(deviation), 1)[0]

@@ -121,7 +121,7 @@ def test_studies_run_with_figures_and_findings(runs, name):
 def test_methods_share_their_networks(runs):
     cases = runs("method-errors").summary["cases"]
     assert len({case["experiment"]["file"] for case in cases}) == 2
-    assert len({case["theory"]["file"] for case in cases}) == 8
+    assert len({case["theory"]["file"] for case in cases}) == 10
 
 
 def test_the_quadrature_is_the_theory_and_sees_small_errors(runs):
