@@ -106,8 +106,9 @@ def simulate_transfer(
             steps=problem.updates, seeds=run_seeds(seed, runs), progress=progress,
             parameterization=problem.parameterization, **problem.settings(),
         )  # fmt: skip
-    diverged = np.asarray(~np.isfinite(sweep.loss))
-    valid = ~np.asarray(diverged.all(axis=1))[[0, -1]].any(axis=0)
+    finite = np.asarray(np.isfinite(sweep.loss), dtype=bool)
+    diverged = np.logical_not(finite)
+    valid = finite[0].any(axis=0) & finite[-1].any(axis=0)
     loss = np.where(diverged, np.nan, sweep.loss)
     ratios = [
         best_factor(problem.factors, sweep.loss[-1, :, run])

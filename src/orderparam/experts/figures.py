@@ -130,10 +130,11 @@ def sharing(pairs: Sequence[Pair]) -> Figure:
         inside = [pair for pair in pairs if _is(pair, regime=regime)]
         for index, pair in enumerate(inside):
             lines = [exponent(pair, name, 0) for name in START]
+            label = f"sharing: {pair.theory.problem['sharing']}"
             at = np.arange(len(START)) + 0.22 * (index - (len(inside) - 1) / 2)
             axes.errorbar(
                 at, [line.slope for line in lines], [_half(line) for line in lines], capsize=2,
-                fmt=marker(index), color=colour(index), label=f"sharing: {pair.theory.problem['sharing']}",
+                fmt=marker(index), color=colour(index), label=label,
             )  # fmt: skip
             axes.plot(
                 at, [predicted(pair, name, 0) for name in START], "_", color=THEORY, markersize=14,
@@ -146,7 +147,7 @@ def sharing(pairs: Sequence[Pair]) -> Figure:
     describe(
         figure,
         "Experts that start from one draw: how terms grow at the start",
-        "At initialisation. Mean over runs, fitted on the three largest sizes; bars: 95 % interval.",
+        "At initialisation. Mean over runs, fit to the three largest sizes; bars: 95 % interval.",
         legend_of=list(grid[0]),
         columns=4,
     )
