@@ -13,8 +13,10 @@ from orderparam.engine import (
     Layout,
     MatrixSpec,
     Program,
+    exact_state,
     finite_state,
     known,
+    missing,
     orthogonality_loss,
     ranks,
     run,
@@ -66,6 +68,21 @@ def test_growing_and_block_size_change_no_bit():
     np.testing.assert_allclose(large.observed["q"], grown.observed["q"], rtol=1e-11)
     assert ranks(grown.state) == ranks(large.state)
     assert orthogonality_loss(grown.state) < 1e-10
+
+
+@pytest.mark.parametrize("make", [sampled_state, exact_state])
+def test_what_a_history_leaves_out_is_known(make):
+    with jax.enable_x64(True):
+        settings = {"capacity": 64, "tolerance": 1e-2}
+        extra = {"samples": 256, "seed": (3,)} if make is sampled_state else {}
+        state = make(LAYOUT, **settings, **extra)
+        state, x = state.normals("column", 3)
+        assert missing(state) == 0.0
+        x = x * jnp.asarray([1.0, 0.09, 0.05])[:, None]
+        state, y = state.mv("w", x)
+        left_out = (0.09**2 + 0.05**2) / (1 + 0.09**2 + 0.05**2)
+        np.testing.assert_allclose(missing(state), left_out, rtol=1e-10)
+        np.testing.assert_allclose(jnp.trace(state.inner("row", y, y)), 1.0, rtol=1e-10)
 
 
 def test_more_coordinates_never_change_earlier_ones():

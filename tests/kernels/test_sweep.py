@@ -1,5 +1,7 @@
 """Many points in one compiled call: the same answers as one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,16 @@ def test_points_equal_separate_solves(monkeypatch, capacity):
         assert point.diagnostics["ranks"] == solved.diagnostics["ranks"]
         for name in ("f", "Phi", "G", "ntk_se"):
             np.testing.assert_allclose(point[name], solved[name], rtol=1e-8, atol=1e-10)
+
+
+def test_predictions_of_an_approximation_follow_its_own_program():
+    method = op.kernels.GradientIndependence(256, 2, 1e-2)
+    problem = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.5, steps=6)
+    found = op.kernels.sweep(problem, gamma0=[2.0], method=method, progress=False)[2.0, 0.5]
+    alone = op.solve(replace(problem, gamma0=2.0), method, progress=False)
+    np.testing.assert_allclose(found["f"], alone["f"], rtol=1e-8, atol=1e-10)
+    with pytest.raises(UnsupportedCombination, match="momentum"):
+        op.kernels.sweep(replace(problem, momentum=0.5), method=method, progress=False)
 
 
 def test_a_point_that_diverges_does_not_stop_the_others():

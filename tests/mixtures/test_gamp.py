@@ -1,15 +1,29 @@
 """Message passing on data ends at the minimiser, and its divergence is predicted."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import orderparam as op
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures import MessagePassing, MixtureERM, StateEvolution, blocks, isotropic
+from orderparam.mixtures import (
+    CustomPenalty,
+    MessagePassing,
+    MixtureERM,
+    StateEvolution,
+    blocks,
+    isotropic,
+)
 from orderparam.mixtures.experiment import task_of
 from orderparam.mixtures.fits import fit
 from orderparam.mixtures.gamp import pass_messages, start_from
 from orderparam.mixtures.sampling import draw, instance
+
+LOPSIDED = CustomPenalty(
+    lambda w: jnp.maximum(w, 0) + 2 * jnp.maximum(-w, 0),
+    lambda B, A, s: jnp.where(s < B, (B - s) / A, jnp.where(-2 * s > B, (B + 2 * s) / A, 0.0)),
+    label="lopsided l1",
+)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +31,7 @@ from orderparam.mixtures.sampling import draw, instance
     [
         (MixtureERM(blocks((0.9, 0.4), (0.5, 0.5), 0.7), "logistic", "l2", 0.2, 1.5), 150, 0.0),
         (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "square", "l1", 0.3, 1.5), 150, 0.3),
+        (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "square", LOPSIDED, 0.3, 1.5), 150, 0.3),
         (MixtureERM(isotropic(3), "softmax", "l2", 0.3, 2.0), 60, 0.0),
     ],
 )

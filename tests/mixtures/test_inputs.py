@@ -80,6 +80,7 @@ def test_invalid_values(make, words):
         (lambda: MixtureERM(isotropic(3), "square", "elastic-net"), "one output"),
         (lambda: MixtureERM(mixture(covariances=np.stack([EYE + 0.1, EYE])), "square", "l1"),
          "diagonal in the coordinates"),
+        (lambda: MixtureERM(ONE, "square", np.eye(4)), "Gamma"),
         (lambda: op.solve(MixtureERM(ONE, "hinge"), Ridge(), progress=False), "square loss"),
         (lambda: op.solve(MixtureERM(isotropic(2)), TwoClusters(), progress=False), "opposite"),
         (lambda: op.mixtures.bayes_error(blocks((0.5, 0.1), (0.5, 0.5)), 1.0), "spherical"),

@@ -1,12 +1,25 @@
 """The same numbers by different routes, and what must not change them."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import integrate, optimize, stats
 
 import orderparam as op
-from orderparam.mixtures import MixtureERM, Ridge, TwoClusters, blocks, gaussian_mixture, isotropic
+from orderparam.mixtures import (
+    CustomPenalty,
+    MixtureERM,
+    Ridge,
+    TwoClusters,
+    blocks,
+    gaussian_mixture,
+    isotropic,
+)
+from orderparam.mixtures.losses import Field
 from orderparam.mixtures.quadrature import gaussian_rule
+from orderparam.mixtures.smooth import Logistic
 from orderparam.mixtures.spectrum import Diagonal, Full
 
 NAMES = ("Q", "V", "m", "b", "train_loss", "train_error", "test_error", "norm", "penalty")
@@ -49,6 +62,60 @@ def test_softmax_of_two_classes_is_logistic_at_half_the_strength():
     assert float(soft["train_loss"]) == pytest.approx(0.1257098, abs=1e-7)
     difference = np.array([-1.0, 1.0])
     assert difference @ soft["Q"].values[0] @ difference == pytest.approx(float(binary["Q"][0]))
+
+
+def test_a_ridge_with_a_matrix_is_l2_on_other_features():
+    """`tr(W Gamma W^T)/2` fitted directly, against the theory on the features Gamma^(-1/2) x."""
+    rng = np.random.default_rng(2)
+    d, size, strength, alpha = 20, 240, 0.5, 2.0
+    mix = rng.standard_normal((2, d, d)) / np.sqrt(d)
+    covariances = np.array([0.5, 0.9])[:, None, None] * (mix @ mix.transpose(0, 2, 1))
+    means = rng.standard_normal((2, d)) / np.sqrt(d)
+    turn = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    gamma = (turn * np.linspace(0.2, 4.0, d)) @ turn.T
+    values, vectors = np.linalg.eigh(gamma)
+    root = (vectors / np.sqrt(values)) @ vectors.T  # Gamma^(-1/2)
+    theory = solve(
+        MixtureERM(
+            gaussian_mixture(means @ root, root @ covariances @ root, (0.35, 0.65)),
+            "square", "l2", strength, alpha,
+        )
+    )  # fmt: skip
+    plain = solve(
+        MixtureERM(
+            gaussian_mixture(means, covariances, (0.35, 0.65)), "square", "l2", strength, alpha
+        )
+    )
+    fitted = np.array([_matrix_ridge(means, covariances, gamma, size, strength, alpha, seed)
+                       for seed in range(24)])  # fmt: skip
+    mean, error = fitted.mean(axis=0), fitted.std(axis=0, ddof=1) / np.sqrt(len(fitted))
+    for solution, agrees in ((theory, True), (plain, False)):
+        known = np.concatenate([solution["Q"], solution["m"], [float(solution["b"])]])
+        assert (np.abs(mean - known).max() < 0.05) == agrees
+        assert np.all(np.abs(mean - known) < 4 * error) == agrees
+
+
+def _matrix_ridge(means, covariances, gamma, size, strength, alpha, seed):
+    """Overlaps of the minimiser by its normal equations; blocks repeat along the diagonal."""
+    rng = np.random.default_rng(seed)
+    d = means.shape[1]
+    copies, count = size // d, round(alpha * size)
+    cluster = rng.choice(2, count, p=(0.35, 0.65))
+    full = [np.kron(np.eye(copies), part) for part in (*covariances, gamma)]
+    centres = np.tile(means, (1, copies)) / np.sqrt(copies)
+    x = (
+        centres[cluster]
+        + np.einsum(
+            "nd,kde->kne", rng.standard_normal((count, size)), np.linalg.cholesky(full[:2]).mT
+        )[cluster, np.arange(count)]
+    )
+    features = np.concatenate([x / np.sqrt(size), np.ones((count, 1))], axis=1)
+    penalty = np.zeros((size + 1, size + 1))
+    penalty[:size, :size] = strength * full[2]
+    found = np.linalg.solve(features.T @ features + penalty, features.T @ (2.0 * cluster - 1))
+    w, b = found[:size], found[size]
+    Q = [w @ part @ w / size for part in full[:2]]
+    return np.concatenate([Q, centres @ w / np.sqrt(size), [b]])
 
 
 def test_rotations_and_splits_change_nothing():
@@ -98,6 +165,15 @@ def test_gaussian_means_equal_their_quadrature():
     equal(solve(problem), solve(other), 1e-9)
 
 
+def test_a_custom_penalty_is_averaged_as_the_closed_one():
+    """l1 by its proximal operator and nodes, against its formula; the kink limits the nodes."""
+    custom = CustomPenalty(
+        jnp.abs, lambda B, A, s: jnp.sign(B) * jnp.maximum(jnp.abs(B) - s, 0) / A, "own l1"
+    )
+    problem = MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), "square", "l1", 0.25, [0.8, 1.5])
+    equal(solve(problem), solve(problem.at(penalty=custom)), 3e-5)
+
+
 def test_the_energy_changes_by_the_penalty():
     """d energy / d strength = penalty: the envelope theorem checks every part at once."""
     for problem in (
@@ -112,12 +188,22 @@ def test_the_energy_changes_by_the_penalty():
 
 def test_order_of_convergence_of_the_quadrature():
     """Gauss-Legendre: the error falls faster than any power for the smooth logistic channel."""
-    problem = MixtureERM(blocks((0.5,)), "logistic", "l2", 0.1, 2.0)
-    exact = float(solve(problem, TwoClusters())["Q"][0])
+    mean, Q, V = 0.3, 4.0, 3.0
+
+    def force(xi):
+        omega = mean + np.sqrt(Q) * xi
+        root = optimize.brentq(lambda u: u - omega - V / (1 + np.exp(u)), omega, omega + V)
+        return 1 / (1 + np.exp(root))
+
+    exact = integrate.quad(
+        lambda xi: force(xi) ** 2 * stats.norm.pdf(xi), -9, 9, epsabs=1e-14, epsrel=1e-12, limit=500
+    )[0]
     errors = []
-    for nodes in (11, 21, 41):
-        method = op.mixtures.SaddlePoint(nodes=nodes, accuracy=0.5)
-        errors.append(abs(float(solve(problem, method)["Q"][0]) / exact - 1))
+    with jax.enable_x64(True):
+        field = Field(*(jnp.asarray(part) for part in ([mean], [[Q]], [[V]], [1.0])))
+        for nodes in (11, 21, 41):
+            rule = (jnp.asarray(part) for part in gaussian_rule(1, nodes))
+            errors.append(abs(float(Logistic().moments(field, *rule).ff[0, 0]) / exact - 1))
     assert errors[0] > 1e-4
     assert errors[1] < errors[0] / 30
     assert errors[2] < errors[1] / 100 or errors[2] < 1e-9

@@ -11,6 +11,7 @@ from orderparam.engine.growth import (
     crowding_notes,
     dropped,
     known,
+    missing,
     orthogonality_loss,
     ranks,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "exact_state",
     "finite_state",
     "known",
+    "missing",
     "orthogonality_loss",
     "ranks",
     "run",

@@ -45,17 +45,27 @@ class ExactSpace(KnownSpace):
         """The coefficients themselves."""
         return c
 
+    def directions(self, k: int, blocks: int) -> int:
+        """All of them."""
+        del blocks
+        return k
+
     def residual(
         self,
-        gram: Float[Array, "k k"],
+        x: Float[Array, "k n"],
         q: Float[Array, "k n"],
         a: Float[Array, "k r"],
         basis: Float[Array, "r n"],
-    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+        m: int,
+    ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
         """From the singular values of the coefficients, accurate to 1e-32 of the trace."""
-        del gram
+        del x
         vectors, singular, _ = jnp.linalg.svd(q - a @ basis, full_matrices=False)
-        return singular**2, vectors
+        return singular[:m] ** 2, vectors[:, :m]
+
+    def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
+        """Sum of the squared norms of a block of vectors."""
+        return jnp.sum(x * x)
 
     def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k n"]]:
         """Nothing is lacking; returns the coefficients."""

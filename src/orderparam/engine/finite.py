@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Key
 
 from orderparam.engine.matrix import Scalar, weighted
 from orderparam.engine.space import Space
+from orderparam.engine.taps import PLAIN, Taps, adjoint, gathered
 from orderparam.errors import InvalidProblem
 
 
@@ -28,7 +29,7 @@ class FiniteSpace(Space):
 
 
 class FiniteMatrix(eqx.Module):
-    """An actual n x m matrix with iid N(0, variance/m) entries and the verbs of a conditioned one.
+    """Actual n x m blocks with iid N(0, variance/m) entries and the verbs of a conditioned matrix.
 
     The product, the transpose and the update cost O(k n m); nothing is approximated, so one program
     text runs as theory with `GaussianMatrix` and as experiment with this class.
@@ -36,29 +37,49 @@ class FiniteMatrix(eqx.Module):
 
     row: str = eqx.field(static=True)
     column: str = eqx.field(static=True)
-    weight: Float[Array, "n m"]
-    velocity: Float[Array, "n m"]
+    taps: Taps = eqx.field(static=True)
+    weight: Float[Array, "block n m"]
+    velocity: Float[Array, "block n m"]
     queries: tuple[Float[Array, "k n"] | None, Float[Array, "k m"] | None]
 
     @classmethod
     def create(
-        cls, row: str, column: str, shape: tuple[int, int], variance: float, key: Key[Array, ""]
+        cls,
+        row: str,
+        column: str,
+        shape: tuple[int, int],
+        variance: float,
+        key: Key[Array, ""],
+        taps: Taps = PLAIN,
     ) -> "FiniteMatrix":
-        """Draw the matrix."""
-        weight = jax.random.normal(key, shape) * (variance / shape[1]) ** 0.5
-        return cls(row, column, weight, jnp.zeros(shape), (None, None))
+        """Draw the blocks."""
+        weight = jax.random.normal(key, (len(taps), *shape)) * (variance / shape[1]) ** 0.5
+        return cls(row, column, taps, weight, jnp.zeros_like(weight), (None, None))
 
     def mv(
         self, column: FiniteSpace, row: FiniteSpace, x: Float[Array, "k m"]
     ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k n"]]:
         """`W x` for each vector of the block."""
-        return self._remember((self.queries[0], x)), column, row, x @ self.weight.T
+        return (
+            self._remember((self.queries[0], x)),
+            column,
+            row,
+            self._apply(x, self.taps, "kmb,bnm->kn"),
+        )
 
     def rmv(
         self, column: FiniteSpace, row: FiniteSpace, y: Float[Array, "k n"]
     ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k m"]]:
         """`W^T y` for each vector of the block."""
-        return self._remember((y, self.queries[1])), column, row, y @ self.weight
+        return (
+            self._remember((y, self.queries[1])),
+            column,
+            row,
+            self._apply(y, adjoint(self.taps), "knb,bnm->km"),
+        )
+
+    def _apply(self, x: Float[Array, "k n"], taps: Taps, product: str) -> Float[Array, "k m"]:
+        return jnp.einsum(product, gathered(x[:, :, None], taps), self.weight)
 
     def _remember(self, queries: tuple[Array | None, Array | None]) -> "FiniteMatrix":
         return eqx.tree_at(lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None)
@@ -77,7 +98,9 @@ class FiniteMatrix(eqx.Module):
             raise InvalidProblem(
                 "update() needs one mv() and one rmv() since the last update(); call both first."
             )
-        gradient = y.T @ weighted(coefficients, x) / self.weight.shape[1]
+        seen = gathered(x[:, :, None], self.taps)
+        seen = weighted(coefficients, seen.reshape(len(x), -1)).reshape(-1, *seen.shape[1:])
+        gradient = jnp.einsum("jn,jmb->bnm", y, seen) / self.weight.shape[2]
         velocity = momentum * self.velocity + gradient - ridge * self.weight
         weight = (1 - decay) * self.weight + step * velocity
         new = (weight, velocity, (None, None))

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from orderparam.engine.exact import ExactSpace
+from orderparam.engine.history import History
 from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.space import KnownSpace, SampledSpace
 from orderparam.engine.state import State
@@ -37,7 +38,7 @@ def grown(state: State) -> State:
 
         def pad(c: Array, capacity: int = capacity) -> Array:
             more = capacity - c.shape[0]
-            return jnp.pad(c, ((0, more), (0, more)))
+            return jnp.pad(c, ((0, more), (0, more), (0, 0)))
 
         new = (
             matrix.forward.grow(capacity, m, n),
@@ -78,13 +79,17 @@ def ranks(state: State) -> dict[str, tuple[int, int]]:
 
 def dropped(state: State) -> float:
     """Largest relative squared norm of a direction that was left out of a history."""
-    histories = [
-        history
-        for m in state.matrices.values()
-        if isinstance(m, GaussianMatrix)
-        for history in (m.forward, m.backward)
-    ]
-    return max((float(h.dropped) for h in histories), default=0.0)
+    return max((float(h.dropped) for h in _histories(state)), default=0.0)
+
+
+def missing(state: State) -> float:
+    """Largest part of the squared norm of a block of vectors that its history leaves out."""
+    return max((float(h.missing) for h in _histories(state)), default=0.0)
+
+
+def _histories(state: State) -> list[History]:
+    matrices = [m for m in state.matrices.values() if isinstance(m, GaussianMatrix)]
+    return [history for m in matrices for history in (m.forward, m.backward)]
 
 
 def orthogonality_loss(state: State) -> float:
@@ -95,12 +100,10 @@ def orthogonality_loss(state: State) -> float:
             rows = np.asarray(space.basis)[: int(space.size)]
             gram = rows @ rows.T / rows.shape[1]
             worst = max(worst, float(np.max(np.abs(gram - np.eye(len(rows))))))
-    for matrix in state.matrices.values():
-        if isinstance(matrix, GaussianMatrix):
-            for history in (matrix.forward, matrix.backward):
-                rows = np.asarray(history.basis)[: int(history.rank)]
-                gap = np.abs(rows @ rows.T - np.eye(len(rows)))
-                worst = max(worst, float(np.max(gap, initial=0.0)))
+    for history in _histories(state):
+        rows = np.asarray(history.basis)[: int(history.rank)]
+        gap = np.abs(rows @ rows.T - np.eye(len(rows)))
+        worst = max(worst, float(np.max(gap, initial=0.0)))
     return worst
 
 

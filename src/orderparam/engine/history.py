@@ -1,4 +1,8 @@
-"""What a conditioned matrix remembers of one of its sides, and how it learns new directions."""
+"""What a conditioned matrix remembers of one of its sides, and how it learns new directions.
+
+Several independent matrices that are applied to the same vectors share one history: each direction
+then has one image per matrix.
+"""
 
 from typing import Any
 
@@ -20,37 +24,44 @@ Opened = tuple[Addition, Array, Addition, Array, Array]
 class History(eqx.Module):
     """One side of a conditioned matrix: the directions it was applied to, and their images.
 
-    The image of direction i is a normal, hence a vector of the opposite space's basis: `image[i]`
-    is its position there, and `slot` is the inverse map (both hold `NOWHERE` where unused).
+    An image is a normal, hence a vector of the opposite space's basis. With b blocks (independent
+    matrices that share the history) direction i has the images number i b ... i b + b - 1:
+    `image` holds their positions in the opposite basis, `slot` is the inverse map (both hold
+    `NOWHERE` where unused).
 
     Attributes:
         basis: Orthonormal directions, as coordinates in their own space.
-        image: Position of each direction's image in the opposite basis.
-        slot: For each position of the opposite basis, the direction whose image it is.
+        image: Position of each image in the opposite basis.
+        slot: For each position of the opposite basis, the number of the image that stands there.
         rank: Number of directions in use.
         dropped: Largest squared norm, relative to its block, of a direction left out.
+        missing: Largest part of the squared norm of a block that its directions leave out: its
+            images are too small by that much.
         overflow: True once there was no room for a new direction.
     """
 
     basis: Float[Array, "r own"]
-    image: Int[Array, " r"]
+    image: Int[Array, " images"]
     slot: Int[Array, " other"]
     rank: Int[Array, ""]
     dropped: Float[Array, ""]
+    missing: Float[Array, ""]
     overflow: Bool[Array, ""]
+    blocks: int = eqx.field(static=True)
 
     @classmethod
-    def create(cls, capacity: int, own: int, other: int) -> "History":
+    def create(cls, capacity: int, own: int, other: int, blocks: int = 1) -> "History":
         """An empty history with room for `capacity` directions."""
-        places = (np.full(capacity, NOWHERE), np.full(other, NOWHERE))
-        parts = (np.zeros((capacity, own)), *places, 0, 0.0, False)
-        return cls(*(jnp.asarray(np.asarray(part)) for part in parts))
+        places = (np.full(capacity * blocks, NOWHERE), np.full(other, NOWHERE))
+        parts = (np.zeros((capacity, own)), *places, 0, 0.0, 0.0, False)
+        arrays: list[Any] = [jnp.asarray(np.asarray(part)) for part in parts]
+        return cls(*arrays, blocks=blocks)
 
-    def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k r"]:
+    def answers(self, q: Float[Array, "k other"]) -> Float[Array, "k images"]:
         """Inner products with the images, from coordinates in the opposite space."""
         return q.at[:, self.image].get(mode="fill", fill_value=0.0)
 
-    def combine(self, a: Float[Array, "k r"]) -> Float[Array, "k other"]:
+    def combine(self, a: Float[Array, "k images"]) -> Float[Array, "k other"]:
         """Coordinates in the opposite space of combinations of images."""
         return a.at[:, self.slot].get(mode="fill", fill_value=0.0)
 
@@ -62,19 +73,20 @@ class History(eqx.Module):
 
         rows, columns = capacity - self.basis.shape[0], own - self.basis.shape[1]
         basis = jnp.pad(self.basis, ((0, rows), (0, columns)))
-        new = (basis, pad(self.image, capacity), pad(self.slot, other))
+        new = (basis, pad(self.image, capacity * self.blocks), pad(self.slot, other))
         return eqx.tree_at(lambda s: (s.basis, s.image, s.slot), self, new)
 
     def write(
         self, c: Float[Array, "k own"], at: Int[Array, ""], count: Int[Array, ""]
     ) -> "History":
         """Append the first `count` rows of `c`, whose images stand at `at` and after."""
-        k = c.shape[0]
-        keep, index = jnp.arange(k) < count, jnp.arange(k)
+        k, first = c.shape[0], self.rank * self.blocks
+        index = jnp.arange(k * self.blocks)
+        keep = index < count * self.blocks
         new = (
             lax.dynamic_update_slice(self.basis, c, (self.rank, 0)),
-            _put(self.image, jnp.where(keep, at + index, NOWHERE), self.rank),
-            _put(self.slot, jnp.where(keep, self.rank + index, NOWHERE), at),
+            _put(self.image, jnp.where(keep, at + index, NOWHERE), first),
+            _put(self.slot, jnp.where(keep, first + index, NOWHERE), at),
             self.rank + count,
             self.overflow | (self.rank + k > self.basis.shape[0]),
         )
@@ -112,15 +124,34 @@ def record(
     """Add to the history the directions of `x` that it does not contain.
 
     The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
-    `tolerance` times the trace of the block's covariance are appended, each with a fresh normal.
-    `shared` says that both sides are one space, whose normals must then be orthogonal to the new
-    directions as well.
+    `tolerance` times the trace of the block's covariance are appended, each with fresh normals.
+    Where the space looks at a few principal directions of a large block at a time, this repeats
+    until a search finds none, as an incomplete search may miss some. `shared` says that both sides
+    are one space, whose normals must then be orthogonal to the new directions as well.
     """
     q = own.coordinates(x)
-    a = q @ history.basis.T
-    gram = own.inner(x, x)
-    values, vectors = own.residual(gram, q, a, history.basis)
-    total = jnp.trace(gram)
+    start = Recorded(history, own, other, q, q @ history.basis.T)
+    if own.directions(x.shape[0], history.blocks) == x.shape[0]:
+        done = _extended(start, x, tolerance, shared)[0]
+    else:
+        more = (start, jnp.asarray(np.asarray(True)))
+        done = lax.while_loop(
+            lambda carry: carry[1], lambda carry: _extended(carry[0], x, tolerance, shared), more
+        )[0]
+    total = own.trace(x)
+    part = jnp.where(total > 0, 1 - jnp.sum(done.a**2) / jnp.where(total > 0, total, 1.0), 0.0)
+    missing = jnp.maximum(done.history.missing, part)
+    return eqx.tree_at(lambda s: s.history.missing, done, missing)
+
+
+def _extended(
+    given: Recorded, x: Float[Array, "k n"], tolerance: Float[Array, ""], shared: bool
+) -> tuple[Recorded, Bool[Array, ""]]:
+    """Append the principal directions of what remains, and whether there was anything."""
+    history, own, other, q, a = given.history, given.own, given.other, given.q, given.a
+    wanted = own.directions(x.shape[0], history.blocks)
+    values, vectors = own.residual(x, q, a, history.basis, wanted)
+    total = own.trace(x)
     count = jnp.sum(values > tolerance * total)
     # Eigenvalues come largest first, so the first one left out is the largest left out.
     rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
@@ -134,7 +165,8 @@ def record(
     other = own if shared else other
     history = history.write(c, other.size, count)
     other = other.add(normals)
-    return Recorded(history, other if shared else own, other, q, a)
+    again = (count > 0) & ~history.overflow & ~own.overflow & ~other.overflow
+    return Recorded(history, other if shared else own, other, q, a), again
 
 
 class _Block(eqx.Module):
@@ -146,23 +178,24 @@ class _Block(eqx.Module):
     x: Float[Array, "k n"]
     q: Float[Array, "k own"]
     a: Float[Array, "k r"]
-    values: Float[Array, " k"]
-    vectors: Float[Array, "k k"]
+    values: Float[Array, " m"]
+    vectors: Float[Array, "k m"]
     count: Int[Array, ""]
 
     def opened(self, shared: bool) -> Opened:
         """New basis vectors, directions and normals, and the coordinates with them."""
-        k, history, own = self.x.shape[0], self.history, self.own
-        keep = jnp.arange(k) < self.count
+        m, history, own = self.values.shape[0], self.history, self.own
+        keep = jnp.arange(m) < self.count
         scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, self.values, 1.0)), 0.0)
-        rotation = _canonical_rotation(self.vectors, keep)
-        rest = self.x - own.combine(self.a @ history.basis)
-        more, c = own.extension(rotation.T @ (self.vectors * scale).T @ rest)
+        turned = (self.vectors * scale) @ _canonical_rotation(self.vectors, keep)
+        new = turned.T @ self.x - own.combine((turned.T @ self.a) @ history.basis)
+        more, c = own.extension(new)
         c = _orthonormal(c, history.basis, keep)
         q = self.q + own.along(self.x, more)
         a = lax.dynamic_update_slice(self.a, q @ c.T, (0, history.rank))
         drawing = own.add(more) if shared else self.other
-        return more, c, drawing.fresh(k, self.count), q, a
+        drawn = drawing.fresh(m * history.blocks, self.count * history.blocks)
+        return more, c, drawn, q, a
 
     def unchanged(self, shared: bool) -> Opened:
         """The same with nothing new."""
@@ -200,17 +233,17 @@ def _open_if_any(block: _Block, shared: bool) -> Opened:
 
 
 def _canonical_rotation(
-    vectors: Float[Array, "k k"], keep: Bool[Array, " k"]
-) -> Float[Array, "k k"]:
+    vectors: Float[Array, "k m"], keep: Bool[Array, " m"]
+) -> Float[Array, "m m"]:
     """Rotate the kept eigenvectors to a basis that depends on their span alone.
 
     Eigenvectors are arbitrary up to sign, and up to rotations when eigenvalues coincide; rounding
     on another device would choose others, and pair other normals with them.
     """
-    k = vectors.shape[0]
-    fixed = np.random.default_rng(0).standard_normal((k, k))
+    k, m = vectors.shape
+    fixed = np.random.default_rng(0).standard_normal((k, m))
     inside = keep[:, None] & keep
-    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(k)))
+    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(m)))
     return jnp.where(inside, q * jnp.sign(jnp.diagonal(r)), 0.0)
 
 
@@ -225,4 +258,5 @@ def _orthonormal(
         return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), c, lower=True)
 
     # Twice, as rounding in the first pass leaves a remainder along `basis`.
-    return jnp.where(keep[:, None], lax.fori_loop(0, 2, step, c), 0.0)
+    rows: Array = lax.fori_loop(0, 2, step, c)
+    return jnp.where(keep[:, None], rows, 0.0)

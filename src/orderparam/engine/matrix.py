@@ -9,6 +9,10 @@ with unit normals U (row space, drawn when X_i appeared) and R (column space, dr
 appeared). The first sum is the fresh Gaussian part of `W_0 x`, the second is its response (the
 Onsager term). A trained matrix is `W = kappa W_0 + Y^T C X / m` with a small matrix C.
 
+Independent matrices that are applied to the same vectors, such as the offsets of a convolution,
+are the blocks of one such matrix (see `taps`): X and Y are shared, and each direction has one
+image U or R and one coefficient C per block.
+
 Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 2020; Bordelon &
 Pehlevan 2022 (engine.md sections 2-3).
 """
@@ -16,10 +20,12 @@ Pehlevan 2022 (engine.md sections 2-3).
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from orderparam.engine.history import History, record
 from orderparam.engine.space import KnownSpace
+from orderparam.engine.taps import Taps, adjoint, gathered
 from orderparam.errors import InvalidProblem
 
 Scalar = float | Float[Array, ""]
@@ -35,13 +41,15 @@ class GaussianMatrix(eqx.Module):
         aspect_ratio: rho = n/m.
         response: Keep the response terms; without them the product is the gradient-independence
             approximation, which is wrong beyond the first steps.
+        taps: Which vectors each block looks at; one block and each vector alone by default.
         tolerance: Relative squared norm below which a direction is not recorded.
         forward: History X of arguments of `mv`, with images U.
         backward: History Y of arguments of `rmv`, with images R.
         decay: kappa, the factor left on `W_0`.
         trained: C, the trained part.
         velocity: Momentum pair (kappa', C').
-        queries: Coordinates of the most recent arguments, consumed by `update`.
+        queries: Coordinates of the most recent arguments (those of `mv` per block), consumed by
+            `update`.
     """
 
     row: str = eqx.field(static=True)
@@ -49,13 +57,14 @@ class GaussianMatrix(eqx.Module):
     variance: float = eqx.field(static=True)
     aspect_ratio: float = eqx.field(static=True)
     response: bool = eqx.field(static=True)
+    taps: Taps = eqx.field(static=True)
     tolerance: Float[Array, ""]
     forward: History
     backward: History
     decay: Float[Array, ""]
-    trained: Float[Array, "ry rx"]
-    velocity: tuple[Float[Array, ""], Float[Array, "ry rx"]]
-    queries: tuple[Float[Array, "j ry"] | None, Float[Array, "k rx"] | None]
+    trained: Float[Array, "ry rx block"]
+    velocity: tuple[Float[Array, ""], Float[Array, "ry rx block"]]
+    queries: tuple[Float[Array, "j ry"] | None, Float[Array, "k rx block"] | None]
 
     def mv(
         self, column: KnownSpace, row: KnownSpace, x: Float[Array, "k m"]
@@ -63,11 +72,14 @@ class GaussianMatrix(eqx.Module):
         """`W x = kappa (sigma a U + (sigma/sqrt(rho)) <R, x> Y) + a C^T Y`, a = <x, X>."""
         done = record(self.forward, column, row, x, self.tolerance, self.row == self.column)
         sigma, rho = self.variance**0.5, self.aspect_ratio
-        onto_y = done.a @ self.trained.T
+        a = gathered(done.a[:, :, None], self.taps)
+        onto_y = jnp.einsum("kib,yib->ky", a, self.trained)
         if self.response:
-            onto_y = onto_y + self.decay * sigma / rho**0.5 * self.backward.answers(done.q)
-        c = self.decay * sigma * done.history.combine(done.a) + onto_y @ self.backward.basis
-        new = self._remember("forward", done.history, (self.queries[0], done.a))
+            answers = self._per_block(self.backward.answers(done.q), self.taps).sum(axis=-1)
+            onto_y = onto_y + self.decay * sigma / rho**0.5 * answers
+        images = done.history.combine(a.reshape(a.shape[0], -1))
+        c = self.decay * sigma * images + onto_y @ self.backward.basis
+        new = self._remember("forward", done.history, (self.queries[0], a))
         return new, done.own, done.other, done.other.combine(c)
 
     def rmv(
@@ -76,13 +88,19 @@ class GaussianMatrix(eqx.Module):
         """`W^T y = kappa (sigma sqrt(rho) b R + sigma rho <U, y> X) + rho b C X`, b = <y, Y>."""
         done = record(self.backward, row, column, y, self.tolerance, self.row == self.column)
         sigma, rho = self.variance**0.5, self.aspect_ratio
-        onto_x = rho * (done.a @ self.trained)
+        taps = adjoint(self.taps)
+        b = gathered(done.a[:, :, None], taps)
+        onto_x = rho * jnp.einsum("kyb,yib->ki", b, self.trained)
         if self.response:
-            onto_x = onto_x + self.decay * sigma * rho * self.forward.answers(done.q)
-        c = self.decay * sigma * rho**0.5 * done.history.combine(done.a)
-        c = c + onto_x @ self.forward.basis
+            answers = self._per_block(self.forward.answers(done.q), taps).sum(axis=-1)
+            onto_x = onto_x + self.decay * sigma * rho * answers
+        images = done.history.combine(b.reshape(b.shape[0], -1))
+        c = self.decay * sigma * rho**0.5 * images + onto_x @ self.forward.basis
         new = self._remember("backward", done.history, (done.a, self.queries[1]))
         return new, done.other, done.own, done.other.combine(c)
+
+    def _per_block(self, z: Float[Array, "k images"], taps: Taps) -> Float[Array, "k r block"]:
+        return gathered(z.reshape(z.shape[0], -1, len(taps)), taps)
 
     def _remember(self, side: str, history: History, queries: tuple[Any, Any]) -> "GaussianMatrix":
         return eqx.tree_at(
@@ -111,7 +129,8 @@ class GaussianMatrix(eqx.Module):
             raise InvalidProblem(
                 "update() needs one mv() and one rmv() since the last update(); call both first."
             )
-        gradient = b.T @ weighted(coefficients, a) - ridge * self.trained
+        weights = weighted(coefficients, a.reshape(a.shape[0], -1)).reshape(-1, *a.shape[1:])
+        gradient = jnp.einsum("jy,jib->yib", b, weights) - ridge * self.trained
         kappa_v = momentum * self.velocity[0] - ridge * self.decay
         trained_v = momentum * self.velocity[1] + gradient
         kappa = (1 - decay) * self.decay + step * kappa_v
@@ -123,8 +142,11 @@ class GaussianMatrix(eqx.Module):
         """Drop the most recent arguments, so that the state has one structure between steps."""
         return eqx.tree_at(lambda s: s.queries, self, (None, None))
 
-    def response_overlaps(self) -> tuple[Float[Array, "ry rx"], Float[Array, "ry rx"]]:
-        """`T = <Y, U>` and `T' = <R, X>`: the response functions in orthonormal coordinates."""
+    def response_overlaps(self) -> tuple[Float[Array, "ry imagesx"], Float[Array, "imagesy rx"]]:
+        """`T = <Y, U>` and `T' = <R, X>`: the response functions in orthonormal coordinates.
+
+        Each direction has one image per block, blocks fastest.
+        """
         T = self.forward.answers(self.backward.basis)
         return T, self.backward.answers(self.forward.basis).T
 

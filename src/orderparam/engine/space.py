@@ -24,6 +24,12 @@ from orderparam.engine.normals import BLOCK, draw_normals
 NEGLIGIBLE = 1e-12
 """Squared norm below which a unit vector counts as already contained in the basis."""
 
+LARGE = 128
+"""Blocks of vectors with more images than this are searched for `FEW` new directions at a time."""
+
+FEW = 16
+"""New directions that a large block opens at a time."""
+
 
 @jax.custom_batching.custom_vmap
 def largest(count: Int[Array, ""]) -> Int[Array, ""]:
@@ -92,19 +98,28 @@ class KnownSpace(Space):
         """The vectors with the given coordinates."""
 
     @abc.abstractmethod
+    def directions(self, k: int, blocks: int) -> int:
+        """How many directions of `k` vectors to look at at once, if each has `blocks` images."""
+
+    @abc.abstractmethod
     def residual(
         self,
-        gram: Float[Array, "k k"],
+        x: Float[Array, "k n"],
         q: Float[Array, "k capacity"],
         a: Float[Array, "k r"],
         basis: Float[Array, "r capacity"],
-    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+        m: int,
+    ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
         """Principal directions of what remains of a block after projecting out `basis`.
 
-        The block is given by its inner products `gram`, its coordinates `q` and its coordinates
-        `a` in that orthonormal basis. Returns eigenvalues (largest first) and eigenvectors (in
+        The block `x` comes with its coordinates `q` and its coordinates `a` in that orthonormal
+        basis. Returns the `m` largest eigenvalues, largest first, and the eigenvectors (in
         columns) of the k x k covariance of the remainder.
         """
+
+    @abc.abstractmethod
+    def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
+        """Sum of the squared norms of a block of vectors."""
 
     @abc.abstractmethod
     def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k capacity"]]:
@@ -196,22 +211,46 @@ class SampledSpace(KnownSpace):
         # The trip count follows the rank, so unused capacity costs memory but no time.
         return largest((self.size + BLOCK - 1) // BLOCK)
 
+    def directions(self, k: int, blocks: int) -> int:
+        """All of a small block, a few of a large one, whose covariance is never formed."""
+        return k if k * blocks <= LARGE else min(k, FEW)
+
     def residual(
         self,
-        gram: Float[Array, "k k"],
+        x: Float[Array, "k S"],
         q: Float[Array, "k capacity"],
         a: Float[Array, "k r"],
         basis: Float[Array, "r capacity"],
-    ) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
-        """From `gram - a a^T`, whose rounding error, 1e-16 of the trace, no tolerance reaches."""
+        m: int,
+    ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
+        """From `<x, x> - a a^T`, whose rounding error, 1e-16 of the trace, no tolerance reaches.
+
+        Large blocks are searched by subspace iteration, which needs products with it alone.
+        """
         del q, basis
-        values, vectors = jnp.linalg.eigh(gram - a @ a.T, symmetrize_input=False)
-        return values[::-1], vectors[:, ::-1]
+        k = x.shape[0]
+        if m == k:
+            values, vectors = jnp.linalg.eigh(self.inner(x, x) - a @ a.T, symmetrize_input=False)
+            return values[::-1], vectors[:, ::-1]
+
+        def remainder(v: Float[Array, "k m"]) -> Float[Array, "k m"]:
+            return self.inner(x, v.T @ x) - a @ (a.T @ v)
+
+        first = jnp.asarray(np.random.default_rng(1).standard_normal((k, m)))
+        v = lax.fori_loop(0, 3, lambda _, v: jnp.linalg.qr(remainder(v))[0], first)
+        values, inside = jnp.linalg.eigh(v.T @ remainder(v))
+        return values[::-1], v @ inside[:, ::-1]
+
+    def trace(self, x: Float[Array, "k S"]) -> Float[Array, ""]:
+        """Sum of the squared norms of a block of vectors."""
+        return jnp.sum(x * x) / x.shape[1]
 
     def extension(self, x: Float[Array, "k S"]) -> tuple[Addition, Float[Array, "k capacity"]]:
         """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
         k = x.shape[0]
         q, p = self._split(x)
+        values: Array
+        vectors: Array
         values, vectors = jnp.linalg.eigh(self.inner(p, p), symmetrize_input=False)
         values, vectors = values[::-1], vectors[:, ::-1]
         count = jnp.sum(values > NEGLIGIBLE)
@@ -241,7 +280,7 @@ class SampledSpace(KnownSpace):
         new = (basis, self.size + addition.count, self.drawn + addition.drawn, self.overflow | full)
         return eqx.tree_at(lambda s: (s.basis, s.size, s.drawn, s.overflow), self, new)
 
-    def _place(self, c: Float[Array, "k k"]) -> Float[Array, "k capacity"]:
+    def _place(self, c: Float[Array, "k m"]) -> Float[Array, "k capacity"]:
         return lax.dynamic_update_slice(jnp.zeros((c.shape[0], self.capacity)), c, (0, self.size))
 
     def _split(

@@ -15,6 +15,7 @@ from orderparam.engine.finite import FiniteMatrix, FiniteSpace
 from orderparam.engine.history import History
 from orderparam.engine.matrix import GaussianMatrix, Scalar
 from orderparam.engine.space import KnownSpace, SampledSpace, Space
+from orderparam.engine.taps import PLAIN, Taps, checked
 from orderparam.errors import InvalidProblem
 
 
@@ -28,6 +29,9 @@ class MatrixSpec:
         variance: m times the variance of an entry; positive.
         aspect_ratio: n/m; positive.
         response: Keep the response terms (see `GaussianMatrix`).
+        taps: For independent blocks that act on groups of vectors, as in a convolution: which
+            position of a group each block looks at, for each position of the result (see
+            `engine/taps.py`). Blocks of vectors must then hold whole groups.
     """
 
     row: str
@@ -35,6 +39,7 @@ class MatrixSpec:
     variance: float = 1.0
     aspect_ratio: float = 1.0
     response: bool = True
+    taps: Taps = PLAIN
 
     def __post_init__(self) -> None:
         """Refuse values for which no Gaussian matrix exists."""
@@ -44,6 +49,7 @@ class MatrixSpec:
                 raise InvalidProblem(
                     f"Argument `{name}` of a matrix must be positive and finite, but is {value}."
                 )
+        checked(self.taps)
 
 
 @dataclass(frozen=True)
@@ -174,9 +180,10 @@ def exact_state(layout: Layout, capacity: int, tolerance: Scalar) -> State:
 
 
 def _room(layout: Layout, space: str, capacity: int) -> tuple[int, int]:
-    """Room for known vectors and for normals: per attached matrix one history of each."""
-    sides = sum((m.row == space) + (m.column == space) for m in layout.matrices.values())
-    return (2 * sides + 1) * capacity, (sides + 1) * capacity
+    """Room for known vectors and for normals: per attached matrix a history and its images."""
+    sides = {name: (m.row == space) + (m.column == space) for name, m in layout.matrices.items()}
+    images = sum(count * len(layout.matrices[name].taps) for name, count in sides.items())
+    return (sum(sides.values()) + images + 1) * capacity, (images + 1) * capacity
 
 
 def _conditioned(
@@ -185,16 +192,18 @@ def _conditioned(
     matrices = {}
     for name, spec in layout.matrices.items():
         n, m = spaces[spec.row].capacity, spaces[spec.column].capacity
-        zero = jnp.asarray(np.zeros((capacity, capacity)))
+        blocks = len(spec.taps)
+        zero = jnp.asarray(np.zeros((capacity, capacity, blocks)))
         matrices[name] = GaussianMatrix(
             row=spec.row,
             column=spec.column,
             variance=spec.variance,
             aspect_ratio=spec.aspect_ratio,
             response=spec.response,
+            taps=spec.taps,
             tolerance=jnp.asarray(np.asarray(tolerance)),
-            forward=History.create(capacity, m, n),
-            backward=History.create(capacity, n, m),
+            forward=History.create(capacity, m, n, blocks),
+            backward=History.create(capacity, n, m, blocks),
             decay=jnp.asarray(np.asarray(1.0)),
             trained=zero,
             velocity=(jnp.asarray(np.asarray(0.0)), zero),
@@ -221,5 +230,7 @@ def finite_state(layout: Layout, sizes: Mapping[str, int], key: Key[Array, ""]) 
                 f"Matrix `{name}` is {shape[0]} x {shape[1]}, but its aspect ratio is "
                 f"{spec.aspect_ratio}; choose sizes with that ratio."
             )
-        matrices[name] = FiniteMatrix.create(spec.row, spec.column, shape, spec.variance, k)
+        matrices[name] = FiniteMatrix.create(
+            spec.row, spec.column, shape, spec.variance, k, spec.taps
+        )
     return State(spaces, matrices, {}, {})

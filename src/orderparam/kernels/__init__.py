@@ -1,9 +1,10 @@
-"""Kernel evolution in wide networks: training of fully connected networks at infinite width."""
+"""Kernel evolution in wide networks: training of networks at infinite width."""
 
 from orderparam.kernels.activations import Activation, activation, scaled_tanh
 from orderparam.kernels.alternating import Alternating
 from orderparam.kernels.batches import Batches, cosine
 from orderparam.kernels.causal import Causal
+from orderparam.kernels.cnn import CNN
 from orderparam.kernels.exact_linear import ExactLinear
 from orderparam.kernels.independence import GradientIndependence
 from orderparam.kernels.linear_kernels import LinearKernels
@@ -14,6 +15,7 @@ from orderparam.kernels.static import StaticNTK
 from orderparam.kernels.sweep import sweep
 
 __all__ = [
+    "CNN",
     "MLP",
     "Activation",
     "Alternating",

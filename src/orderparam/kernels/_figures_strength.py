@@ -33,10 +33,10 @@ def strength(pairs: Sequence[Pair]) -> Figure:
     x = np.array(list(map(gamma0, pairs)))
     times = [float(time_to(0.1, pair.theory)) for pair in pairs]
     speed.plot(x, times, color=THEORY, label="learning time, theory")
-    speed.set_ylim(bottom=0)
     speed.set(xscale="log", xlabel=r"feature-learning strength $\gamma_0$")
     speed.set_ylabel(r"learning time until $\mathcal{L} = \mathcal{L}(0)/10$")
     _ranges(speed, pairs, lambda p: _crossing_times(p), 2)
+    speed.set_ylim(bottom=0)
     for index, (name, at, text) in enumerate(_ALIGNMENTS):
         value = [float(p.theory[name].isel({"time": -1, **at})) for p in pairs]
         bar = [

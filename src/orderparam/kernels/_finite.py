@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from orderparam.kernels._finite_convolution import convolve, filter_shapes, readout_shape
+from orderparam.kernels.cnn import CNN
 from orderparam.kernels.network import Network, ResNet
 
 Weights = dict[str, list[Any]]
@@ -22,9 +24,7 @@ def draw(
     They are the same on every device and in both precisions: `W` holds W^0 ... W^{L-1}, `b` the
     biases (empty without), `w` the readout, all with a leading axis of runs.
     """
-    L = network.depth
-    shapes = [(width, dimension), *[(width, width)] * (L - 1), (width, outputs)]
-    shapes += [(width,)] * L if network.biases else []
+    L, shapes = network.depth, weight_shapes(network, width, dimension, outputs)
     drawn = []
     for run in runs:
         generator = np.random.default_rng((seed, width, run))
@@ -35,6 +35,18 @@ def draw(
     return {"W": matrices, "b": biases, "w": arrays[L : L + 1]}
 
 
+def weight_shapes(
+    network: Network, width: int, dimension: int, outputs: int
+) -> list[tuple[int, ...]]:
+    """Shapes of W^0 ... W^{L-1}, of the readout, and of the biases where there are any."""
+    L = network.depth
+    if isinstance(network, CNN):
+        shapes = [*filter_shapes(network, width), readout_shape(network, width, outputs)]
+    else:
+        shapes = [(width, dimension), *[(width, width)] * (L - 1), (width, outputs)]
+    return shapes + ([(width,)] * L if network.biases else [])
+
+
 def forward(
     network: Network,
     weights: Weights,
@@ -42,11 +54,13 @@ def forward(
     scale: Any,
     shifts: Sequence[tuple[Any, Any]] | None = None,
 ) -> tuple[Float[Array, "sample output"], list[tuple[Array, Array]]]:
-    """Predictions `w phi^L / (scale N)` and (h, phi) of every layer.
+    """Predictions `w phi^L / (scale N)` and (h, phi) of every layer, neurons in axis 1.
 
     `shifts` are added to h and to phi layer by layer; derivatives by them are backward fields.
     """
     shifts = shifts or [(0.0, 0.0)] * network.depth
+    if isinstance(network, CNN):
+        return convolve(network, weights, x, scale, shifts)
     phi, h, layers = x, jnp.zeros(()), []
     for i, (matrix, (h_shift, phi_shift)) in enumerate(zip(weights["W"], shifts, strict=True)):
         image = phi @ matrix.T / math.sqrt(matrix.shape[1])

@@ -8,13 +8,13 @@ from jaxtyping import Int, Shaped
 
 from orderparam.kernels._recorder import followed
 from orderparam.kernels.derived import derived
-from orderparam.kernels.glossary import coordinates, variable
+from orderparam.kernels.glossary import coordinates, row_shape, variable
 from orderparam.kernels.tangent import tangent_kernel
 from orderparam.results import Coordinate, Variable
 
 _RUNS = ("width", "seed")
 _MEASURED = ("f", "Phi", "G", "loss")
-_FIELDS = {"G_two": (5, 6), "z": (2,)}
+_ROWS = {"G_two": ("g", (5, 6)), "h": ("h", (2,)), "z": ("z", (2,))}
 
 
 def label_variables(
@@ -22,16 +22,20 @@ def label_variables(
 ) -> dict[str, Variable]:
     """Complete the arrays of networks by losses, tangent kernel and alignments, and label them."""
     measured = {name: arrays[name] for name in _MEASURED}
-    inputs = followed(problem)
-    gram = inputs @ inputs.T / inputs.shape[1]
-    measured["ntk"] = tangent_kernel(problem.network, gram, arrays["Phi"], arrays["G"])
+    if "ntk" in arrays:
+        measured["ntk"] = arrays["ntk"]
+    else:
+        inputs = followed(problem)
+        gram = inputs @ inputs.T / inputs.shape[1]
+        measured["ntk"] = tangent_kernel(problem.network, gram, arrays["Phi"], arrays["G"])
     complete = derived(problem, measured)
     for name, value in complete.items():
         complete[name] = value = np.array(value)
         value[~arrays["run_valid"]] = np.nan  # no run, no alignment either
     for name in ("Phi_two", "G_two", "h", "z"):
         if name in arrays:
-            complete[name] = _by_output(arrays[name], problem.data.outputs, _FIELDS.get(name, ()))
+            field, axes = _ROWS.get(name, ("phi", ()))
+            complete[name] = _by_row(arrays[name], row_shape(problem, field), axes)
     labelled = {
         name: variable(problem, name, value, leading=() if name in ("h", "z") else _RUNS)
         for name, value in complete.items()
@@ -60,13 +64,10 @@ def label_coordinates(
     return coords
 
 
-def _by_output(
-    values: Shaped[np.ndarray, "..."], outputs: int, axes: tuple[int, ...]
+def _by_row(
+    values: Shaped[np.ndarray, "..."], shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> Shaped[np.ndarray, "..."]:
-    """Separate samples and outputs, which share each of `axes`."""
-    if outputs == 1:
-        return values
+    """Separate samples from what rows hold behind them, in each of `axes`."""
     for axis in sorted(axes, reverse=True):
-        split = (values.shape[axis] // outputs, outputs)
-        values = values.reshape(*values.shape[:axis], *split, *values.shape[axis + 1 :])
+        values = values.reshape(*values.shape[:axis], -1, *shape, *values.shape[axis + 1 :])
     return values

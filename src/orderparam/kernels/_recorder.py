@@ -55,6 +55,9 @@ class Recorder:
         self._widest = int(np.argmax(widths))
         shapes = {"f": (W, R, T, S, C), "Phi": (W, R, T, L, S, S)}
         shapes |= {"G": (W, R, T, L, S * C, S * C), "loss": (W, R, T)}
+        A = problem.network.positions
+        if A > 1:
+            shapes["ntk"] = (W, R, T, S * C, S * C)
         kinds = dict.fromkeys(shapes, "float64")
         if save.two_time:
             shapes["Phi_two"] = (W, R, L, T, T, S, S)
@@ -62,7 +65,7 @@ class Recorder:
         if save.fields_at:
             neurons = widths[self._widest] * counts[self._widest]
             times = len(set(save.fields_at))
-            shapes |= {"h": (times, L, S, neurons), "z": (times, L, S * C, neurons)}
+            shapes |= {"h": (times, L, S * A, neurons), "z": (times, L, S * C * A, neurons)}
         _require_memory(shapes, kinds, precision)
         self._arrays = {
             name: np.full(shape, np.nan, kinds.get(name, precision))
@@ -95,6 +98,8 @@ class Recorder:
         wanted = slice(members.count)
         values = {"f": np.asarray(observed.f, np.float64) - origin}
         values |= {"Phi": np.asarray(observed.Phi), "G": np.asarray(observed.G), "loss": loss}
+        if observed.ntk is not None:
+            values["ntk"] = np.asarray(observed.ntk)
         for name, value in values.items():
             finite = np.isfinite(value[wanted]).all(axis=tuple(range(1, value.ndim)))
             if not finite.all():

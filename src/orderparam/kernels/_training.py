@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from orderparam.kernels._finite import Weights, draw, forward
+from orderparam.kernels.cnn import CNN
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.network import Network
 
@@ -58,16 +59,19 @@ class State(NamedTuple):
 class Observation(NamedTuple):
     """Networks at one step: raw predictions, equal-time kernels and fields of every neuron.
 
-    Rows of the backward fields z and g are samples times outputs, outputs fastest.
+    Rows of the backward fields z and g are samples times outputs, outputs fastest; with
+    convolution, rows of all fields are also positions, which are fastest. The tangent kernel of
+    these follows from no kernel above and is measured (`None` without convolution).
     """
 
     f: Float[Array, "run sample output"]
     Phi: Float[Array, "run layer sample sample"]
     G: Float[Array, "run layer field field"]
-    h: Float[Array, "run layer sample neuron"]
-    phi: Float[Array, "run layer sample neuron"]
-    z: Float[Array, "run layer field neuron"]
-    g: Float[Array, "run layer field neuron"]
+    ntk: Float[Array, "run field field"] | None
+    h: Float[Array, "run layer row neuron"]
+    phi: Float[Array, "run layer row neuron"]
+    z: Float[Array, "run layer row_ neuron"]
+    g: Float[Array, "run layer row_ neuron"]
 
 
 def start(task: Task, width: int, seed: int, runs: Sequence[int]) -> State:
@@ -163,31 +167,60 @@ def observe(weights: Weights, task: Task) -> Observation:
     """
 
     def one(weights: Weights) -> Observation:
-        width = weights["w"][0].shape[0]
-        nothing = jnp.zeros((task.x.shape[0], width), task.x.dtype)
+        width, network = weights["w"][0].shape[0], task.network
+        shape = network.shape if isinstance(network, CNN) else ()
+        nothing = jnp.zeros((task.x.shape[0], width, *shape), task.x.dtype)
 
         def predict(shifts: list[tuple[Array, Array]]) -> tuple[Array, Any]:
-            return forward(task.network, weights, task.x, task.scale, shifts)
+            return forward(network, weights, task.x, task.scale, shifts)
 
-        shifts = [(nothing, nothing)] * task.network.depth
+        shifts = [(nothing, nothing)] * network.depth
         f, pull, layers = jax.vjp(predict, shifts, has_aux=True)
         outputs = f.shape[1]
         rows = [jnp.zeros_like(f).at[:, c].set(1.0) for c in range(outputs)]
         slopes = [pull(row)[0] for row in rows]
-        h, phi = (jnp.stack(part) for part in zip(*layers, strict=True))
+        h, phi = (_rows(jnp.stack(part)) for part in zip(*layers, strict=True))
 
-        def field(side: int) -> Array:
-            """Backward fields (layer, sample x output, neuron)."""
+        def field(side: int) -> Float[Array, "layer field position neuron"]:
             parts = [jnp.stack([layer[side] for layer in slope]) for slope in slopes]
             joined = jnp.stack(parts, axis=2)
-            return task.scale * width * joined.reshape(joined.shape[0], -1, width)
+            joined = joined.reshape(joined.shape[0], -1, *joined.shape[3:])
+            return task.scale * width * _rows(joined)
 
         g, z = field(0), field(1)
-        return Observation(f, _gram(phi), _gram(g), h, phi, z, g)
+        ntk = _tangent(weights, task) if shape else None
+        pairs = h.shape[2] ** 2 if _pooled(network) else h.shape[2]
+        Phi, G = _kernel(network, phi) / pairs, _kernel(network, g)
+        h, phi, z, g = (a.reshape(len(a), -1, width) for a in (h, phi, z, g))
+        return Observation(f, Phi, G, ntk, h, phi, z, g)
 
     return _over_runs(one)(weights)
 
 
-def _gram(a: Float[Array, "layer row neuron"]) -> Float[Array, "layer row row"]:
-    """Average over neurons of the products of every two rows."""
-    return jnp.einsum("lmi,lni->lmn", a, a) / a.shape[-1]
+def _rows(a: Float[Array, "layer row neuron *shape"]) -> Float[Array, "layer row position neuron"]:
+    return a.reshape(*a.shape[:3], -1).swapaxes(2, 3)
+
+
+def _pooled(network: Network) -> bool:
+    return not isinstance(network, CNN) or network.readout == "pooled"
+
+
+def _kernel(
+    network: Network, a: Float[Array, "layer row position neuron"]
+) -> Float[Array, "layer row row"]:
+    """Average over neurons of products, summed over two positions if pooled, else over equal."""
+    if _pooled(network):
+        a = a.sum(axis=2, keepdims=True)
+    return jnp.einsum("lman,lkan->lmk", a, a) / a.shape[-1]
+
+
+def _tangent(weights: Weights, task: Task) -> Float[Array, "field field"]:
+    """gamma0^2 N times products of the gradients of predictions, one sample at a time."""
+
+    def rows(x: Float[Array, " dimension"]) -> Weights:
+        return jax.jacrev(lambda w: forward(task.network, w, x[None], task.scale)[0][0])(weights)
+
+    slopes = jax.lax.map(rows, task.x)
+    flat = [a.reshape(a.shape[0] * a.shape[1], -1) for a in jax.tree.leaves(slopes)]
+    size = task.scale**2 * weights["w"][0].shape[0]
+    return size * sum((a @ a.T for a in flat), jnp.zeros((), task.x.dtype))

@@ -10,25 +10,17 @@ import equinox as eqx
 import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.engine import (
-    Run,
-    crowding_notes,
-    dropped,
-    known,
-    orthogonality_loss,
-    ranks,
-    run,
-    sampled_state,
-    shard,
-)
+from orderparam.engine import Run, run, sampled_state, shard
 from orderparam.errors import Diverged, InvalidProblem
+from orderparam.kernels._supported import require_few_fields
+from orderparam.kernels.diagnosis import diagnose, judge
 from orderparam.kernels.flow import KernelMethod
-from orderparam.kernels.initial import initial_kernels, stable_learning_rate
+from orderparam.kernels.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import KernelProgram, kernel_program, layout
 from orderparam.progress import progress as progress_bar
-from orderparam.results import Solution, Verdict
+from orderparam.results import Solution
 
 BLOWN_UP = 1e3
 """Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
@@ -105,6 +97,8 @@ class Causal(KernelMethod):
         """Directions there is room for at first: measured ranks per independent input, doubled."""
         if self.capacity is not None:
             return self.capacity
+        if problem.network.positions > 1:
+            return 128  # the directions of patches, which hardly depend on the number of images
         inputs = np.linalg.eigvalsh(problem.data.gram())
         independent = int(np.sum(inputs > self.tolerance * inputs.sum()))
         digits = -math.log10(self.tolerance)
@@ -113,28 +107,35 @@ class Causal(KernelMethod):
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of spaces, histories and saved arrays, and time from the number of products."""
-        layers, block = problem.network.depth, problem.data.count + problem.data.test_count
+        network, samples = problem.network, problem.data.count + problem.data.test_count
+        layers, block = network.depth, samples * network.positions
         rank = self.first_capacity(problem)
         points = 0
         for i in range(1, layers + 1):
             sides = 2 - (i == 1) - (i == layers)
-            points += self.samples * ((2 * sides + 1) + (sides + 1)) * rank
+            points += self.samples * (sides * (1 + 2 * network.offsets) + 2) * rank
         fields = 4 * layers * block * self.samples
         kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
         grid = len(save.grid(problem.steps))
-        kernels = self.replicates * grid * (2 * layers + 1) * block**2
+        kernels = self.replicates * grid * (2 * layers + 1) * samples**2
         # The state before a block is kept in case the block must be repeated, and a compiled loop
         # holds its state on entry, while running and on exit.
         arrays = 5 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels
         memory = COMPILER + 8 * arrays
-        work = 4.0 * self.samples * block * rank * (5 * layers - 4)
+        known = rank * (1 + network.offsets) / 2
+        work = 4.0 * self.samples * block * known * (5 * layers - 4)
         seconds = (self.replicates + 2) * problem.steps * work / FLOPS
         return Estimate(memory, seconds)
+
+    def require(self, problem: KernelEvolution) -> None:
+        """Refuse what the method does not follow: nothing here."""
 
     def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
+        self.require(problem)
+        require_few_fields(problem, save)
         notes = _stability_note(problem)
         start = time.perf_counter()
         total = (self.replicates + 1) * problem.steps
@@ -150,7 +151,7 @@ class Causal(KernelMethod):
                 10 * self.tolerance,
                 advance,
             )
-        diagnostics = self.diagnose(runs, coarser, notes)
+        diagnostics = diagnose(runs, coarser, notes)
         diagnostics["total_seconds"] = time.perf_counter() - start
         return pack_theory(
             problem,
@@ -194,40 +195,13 @@ class Causal(KernelMethod):
             last = step
 
         return run(
-            kernel_program(problem, self.program),
+            kernel_program(problem, self.program).observing(grid),
             state,
             grid,
             fields_at=grid.tolist() if save.two_time else save.fields_at,
             block=min(64, len(grid)),
             after_block=after_block,
         )
-
-    def diagnose(self, runs: list[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
-        """Ranks, truncation and sampling errors of replicates and of a coarser run."""
-        first, last = runs[0], runs[-1].state
-        scale = max(float(first.observed["loss"][0]), 1e-300)
-        # The bias falls at least threefold (five times where measured) for a tenfold tolerance, so
-        # what is left is at most half of the shift. A coarser run costs a fraction of a finer one.
-        shift = np.abs(first.observed["loss"] - coarser.observed["loss"]).max() / scale / 2
-        losses = np.stack([r.observed["loss"] for r in runs])
-        error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs)) / scale
-        for sentence in crowding_notes(last):
-            notes.append(sentence)
-        if shift > 3 * error:
-            notes.append(
-                f"Truncation moves the loss by {shift:.1e} of its start, more than its standard "
-                f"error {error:.1e}; lower `tolerance` to reduce it."
-            )
-        return {
-            "replicates": len(runs),
-            "ranks": {name: list(pair) for name, pair in ranks(last).items()},
-            "known": known(last),
-            "largest_dropped": max(dropped(r.state) for r in runs),
-            "truncation_bias": float(shift),
-            "loss_standard_error": float(error),
-            "orthogonality_loss": orthogonality_loss(last),
-            "notes": notes,
-        }
 
 
 COMPILER = 2**28
@@ -236,19 +210,16 @@ COMPILER = 2**28
 FLOPS = 2e10
 """Floating-point operations per second that the estimate assumes of one core."""
 
-LARGEST_ERROR = 0.1
-"""Standard error or truncation bias, relative to the first loss, that a result may carry."""
-
-
-def judge(diagnostics: Mapping[str, Any]) -> Verdict:
-    """Converged unless the errors are above what a result may carry."""
-    worst = max(diagnostics["loss_standard_error"], diagnostics["truncation_bias"])
-    return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
+MANY_POSITIONS = 4096
+"""Positions of all samples above which kernels between them are not formed for a warning alone."""
 
 
 def _stability_note(problem: KernelEvolution) -> list[str]:
     """Warn before long work if the learning rate is above the stability limit at the start."""
-    tangent = initial_kernels(problem.network, problem.data.gram())[2]
+    rows = (problem.data.count + problem.data.test_count) * problem.network.positions
+    if rows > MANY_POSITIONS:
+        return [f"The stability limit of the learning rate was not computed for {rows} positions."]
+    tangent = kernels_at_start(problem)[2]
     count = problem.data.count
     limit = stable_learning_rate(tangent[:count, :count])
     if problem.learning_rate <= limit:

@@ -8,6 +8,7 @@ import equinox as eqx
 from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import dropped, exact_state, known, orthogonality_loss, ranks, run
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels._supported import require_few_fields
 from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -48,11 +49,12 @@ class ExactLinear(KernelMethod):
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of histories and kernels, and time from the number of products."""
-        block, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        samples, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        block, offsets = samples * problem.network.positions, problem.network.offsets
         rank = _capacity(problem)
-        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * block**2
-        memory = 8 * (24 * layers * rank**2 + 3 * kernels)
-        return Estimate(memory, problem.steps * layers * 48.0 * block * rank**2 / 4e9)
+        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * samples**2
+        memory = 8 * (24 * layers * offsets * rank**2 + 3 * kernels)
+        return Estimate(memory, problem.steps * layers * 48.0 * block * offsets * rank**2 / 4e9)
 
     def descend(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
@@ -63,6 +65,7 @@ class ExactLinear(KernelMethod):
                 f"The method exact-linear needs a linear network, but the activation is "
                 f"{problem.network.activation.config()}; use the method causal."
             )
+        require_few_fields(problem, save)
         grid = save.grid(problem.steps)
         state = exact_state(layout(problem), _capacity(problem), self.tolerance)
         with progress_bar(problem.steps, "exact", progress) as advance:
@@ -75,7 +78,7 @@ class ExactLinear(KernelMethod):
                 last = step
 
             result = run(
-                kernel_program(problem),
+                kernel_program(problem).observing(grid),
                 state,
                 grid,
                 fields_at=grid.tolist() if save.two_time else (),
@@ -102,4 +105,5 @@ class ExactLinear(KernelMethod):
 
 
 def _capacity(problem: KernelEvolution) -> int:
-    return 16 * (problem.data.count + problem.data.test_count)
+    samples, positions = problem.data.count + problem.data.test_count, problem.network.positions
+    return 16 * samples + (2 * samples * positions if positions > 1 else 0)

@@ -1,5 +1,6 @@
 """The experiment: ordinary finite networks, trained and measured like the theory's variables."""
 
+import math
 import operator
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +13,18 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from orderparam.contract import SavePlan
-from orderparam.errors import InvalidProblem
-from orderparam.kernels._finite import PARAMETERIZATIONS, output_scale, rate_factors
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels._finite import (
+    PARAMETERIZATIONS,
+    output_scale,
+    rate_factors,
+    weight_shapes,
+)
 from orderparam.kernels._observables import label_coordinates, label_variables
 from orderparam.kernels._recorder import Members, Recorder, followed
+from orderparam.kernels._supported import require_few_fields
 from orderparam.kernels._training import State, Task, advance, batch_losses, observe, start
+from orderparam.kernels.cnn import CNN
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict, build_solution
 
@@ -57,10 +65,14 @@ def simulate_networks(
 
     Raises:
         InvalidProblem: If an argument is outside its range.
+        UnsupportedCombination: If two-time kernels or the standard parameterization are asked for
+            of a convolutional network.
         CapacityExceeded: If what is to be kept does not fit in memory.
         Diverged: If a network leaves the finite numbers.
 
-    Cost: 6 N² P (L-1) + 6 N D P operations a step and run, 3 N² (L-1) numbers of memory.
+    Cost: 6 N² P (L-1) + 6 N D P operations a step and run, 3 N² (L-1) numbers of memory; with
+    convolution times positions and offsets, resp. times offsets, and the tangent kernel needs the
+    gradient of every sample at once.
 
     Source: Bordelon & Pehlevan (2022), section 2.
     """
@@ -73,7 +85,13 @@ def simulate_networks(
             f"Argument `parameterization` is {parameterization!r}; it must be one of "
             f"{', '.join(PARAMETERIZATIONS)}."
         )
+    if parameterization == "standard" and isinstance(problem.network, CNN):
+        raise UnsupportedCombination(
+            "The parameterization 'standard' is not defined for convolutional networks; choose "
+            "mean_field or ntk."
+        )
     plan = SavePlan() if save is None else save
+    require_few_fields(problem, plan)
     grid = plan.grid(problem.steps)
     began = time.perf_counter()
     arrays, device = train_networks(
@@ -191,22 +209,26 @@ def _group(task: Task, width: int, platform: str) -> int:
     """How many networks to train at once; never depends on how many are asked for."""
     if platform == "cpu":
         return 1
-    matrices = 3 * width**2 * task.network.depth  # weights, gradients, room to work
-    fields = 6 * width * task.network.depth * task.x.shape[0]
+    matrices = (
+        3 * width**2 * task.network.depth * task.network.offsets
+    )  # weights, gradients, room to work
+    fields = 6 * width * task.network.depth * task.x.shape[0] * task.network.positions
     return int(np.clip(_GROUP_BYTES // ((matrices + fields) * task.x.dtype.itemsize), 1, 8))
 
 
 def _block(task: Task, width: int, group: int, work: float) -> int:
     """How many steps to make between two looks at a run."""
-    entries = width * (task.x.shape[1] + (task.network.depth - 1) * width)
+    network = task.network
+    shapes = weight_shapes(network, width, task.x.shape[1], task.y.shape[1])[: network.depth]
+    entries = network.positions * sum(math.prod(shape) for shape in shapes)
     batch = task.y.shape[0] if task.indices is None else task.indices.shape[1]
     return int(np.clip(work / (6 * group * batch * entries), 1, _BLOCK_STEPS))
 
 
 def _parameters(problem: Any, width: int) -> int:
-    network, data = problem.network, problem.data
-    biases = network.depth if network.biases else 0
-    return width * (data.dimension + (network.depth - 1) * width + data.outputs + biases)
+    data = problem.data
+    shapes = weight_shapes(problem.network, width, data.dimension, data.outputs)
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _counts(name: str, value: Any) -> list[int]:

@@ -45,14 +45,29 @@ GLOSSARY: dict[str, tuple[tuple[str, ...], str, str]] = {
         "gradient kernels between two steps",
         r"G^\ell(t,s)",
     ),
-    "h": (("field_time", "layer", "sample", "neuron"), "preactivations of single neurons", "h"),
+    "h": (
+        ("field_time", "layer", "sample", "position", "neuron"),
+        "preactivations of single neurons",
+        "h",
+    ),
     "z": (
-        ("field_time", "layer", "sample", "output", "neuron"),
+        ("field_time", "layer", "sample", "output", "position", "neuron"),
         "backward fields of single neurons",
         "z",
     ),
 }
-"""Dimensions, meaning and LaTeX symbol of every variable; one output has no `output` dimension."""
+"""Dimensions, meaning and LaTeX symbol of every variable.
+
+One output has no `output` dimension, networks without convolution no `position`. Kernels of
+convolutional networks are what a readout at that layer would see: for the pooled one `Phi` averages
+over pairs of positions and `G` sums over them, for the flattened one over equal positions.
+"""
+
+
+def row_shape(problem: Any, name: str) -> tuple[int, ...]:
+    """What the rows of a field hold behind the sample: outputs of backward fields, positions."""
+    outputs = problem.data.outputs if name in ("z", "g") else 1
+    return tuple(n for n in (outputs, problem.network.positions) if n > 1)
 
 
 def variable(
@@ -66,6 +81,8 @@ def variable(
     dims, meaning, symbol = GLOSSARY[name]
     if problem.data.outputs == 1:
         dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
+    if problem.network.positions == 1:
+        dims = tuple(dim for dim in dims if dim != "position")
     return Variable((*leading, *dims), values, meaning, symbol, se=se)
 
 
@@ -90,6 +107,9 @@ def coordinates(problem: Any, steps: np.ndarray) -> dict[str, Coordinate]:
     }
     if train:
         coords["train"] = Coordinate(("train",), samples[:train], "training sample")
+    if problem.network.positions > 1:
+        places = np.arange(problem.network.positions)
+        coords["position"] = Coordinate(("position",), places, "position, row after row")
     if data.outputs > 1:
         for name in ("output", "output_"):
             coords[name] = Coordinate((name,), np.arange(data.outputs), "output")

@@ -3,16 +3,15 @@
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from orderparam.contract import SavePlan
 from orderparam.engine import State
 from orderparam.engine.run import Fields, Observed
 from orderparam.kernels._supported import refuse
 from orderparam.kernels.causal import Causal
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import KernelProgram
-from orderparam.results import Solution
 
 
 class KernelDriven(KernelProgram):
@@ -22,6 +21,11 @@ class KernelDriven(KernelProgram):
         """Draw the weights; predictions start at 0."""
         state = super().start(state)
         return state.keep("f", None, jnp.zeros_like(state.vectors["f0"]))
+
+    def observing(self, grid: Int[np.ndarray, " time"]) -> "KernelDriven":
+        """The same program: the kernel drives every step, so that it is formed at every step."""
+        del grid
+        return self
 
     def predictions(
         self, state: State, t: Int[Array, ""], phi: list[Array]
@@ -66,10 +70,8 @@ class GradientIndependence(Causal):
     def __init__(self, samples: int = 4096, replicates: int = 4, tolerance: float = 1e-4) -> None:
         super().__init__(samples, replicates, tolerance, response=False)
 
-    def descend(
-        self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
-    ) -> Solution:
-        """Check that the predictions follow equal-time kernels, then run as the causal method."""
+    def require(self, problem: KernelEvolution) -> None:
+        """Refuse problems whose predictions do not follow equal-time kernels."""
         refuse(
             self.name,
             {
@@ -79,4 +81,3 @@ class GradientIndependence(Causal):
             },
             "every network and loss, and minibatches of samples that return, by plain descent",
         )
-        return super().descend(problem, save, seed, progress)

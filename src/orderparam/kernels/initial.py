@@ -5,7 +5,10 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.kernels.activations import Activation
+from orderparam.kernels.cnn import CNN
+from orderparam.kernels.initial_convolution import convolutional_kernels
 from orderparam.kernels.network import Network, ResNet
+from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.tangent import tangent_kernel
 
 NODES = 40
@@ -47,6 +50,20 @@ def initial_kernels(
         gs.insert(0, gs[0] + through if residual else through)
     Phi, G = np.stack(phis), np.stack(gs)
     return Phi, G, tangent_kernel(network, input_kernel, Phi, G)
+
+
+def kernels_at_start(
+    problem: KernelEvolution,
+) -> tuple[
+    Float[np.ndarray, "layer sample sample"],
+    Float[np.ndarray, "layer sample sample"],
+    Float[np.ndarray, "sample sample"],
+]:
+    """Phi^l, G^l and the tangent kernel before training of train, then test samples."""
+    data, network = problem.data, problem.network
+    if isinstance(network, CNN):
+        return convolutional_kernels(network, np.concatenate([data.x, data.x_test]))
+    return initial_kernels(network, data.gram())
 
 
 def stable_learning_rate(tangent: Float[np.ndarray, "train train"]) -> float:

@@ -1,35 +1,29 @@
-"""The layers of a network in engine language: forward, backward and update of one step.
+"""What the layers of all architectures have in common, in engine language.
 
-Fully connected (every hidden layer is a space of its own):
-
-    h^1 = V A^T + b^1,   h^{l+1} = W^l phi(h^l) + b^{l+1},   z^l = W^{lT} g^{l+1},   g^l = phi' z^l
-
-Residual (all layers share the neurons of one stream; s = L^-a):
-
-    h^{l+1} = h^l + s (W^l phi(h^l) + b^{l+1}),   z^l = s W^{lT} g^{l+1},   g^l = g^{l+1} + phi' z^l
-
-with z^L = w and g^L = phi'(h^L) w. The input weights W^0 enter as vectors V, one per direction of
-the inputs, x_mu / sqrt(D) = sum_r A_{mu r} e_r. Rows of backward fields are ordered by sample, then
-output.
-
-Source: Bordelon & Pehlevan (2022), equations 1-3; kernels.md sections 1-3 and 5.
+One step of training is forward, backward and update; each architecture writes these down with the
+verbs of `State`: `dense.py` (fully connected and residual) and `convolution.py`.
 """
 
+import abc
 from typing import NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.engine import Layout, MatrixSpec, State
-from orderparam.kernels.network import Network, ResNet
+from orderparam.kernels.network import Network
 
 
 class Tape(NamedTuple):
-    """What one pass through the network left, one entry per hidden layer."""
+    """What one pass through the network left, one entry per hidden layer.
 
-    h: list[Float[Array, "sample S"]]
-    phi: list[Float[Array, "sample S"]]
+    A row is a sample (and position); of backward fields a sample and output (and position), the
+    last of these fastest.
+    """
+
+    h: list[Float[Array, "row S"]]
+    phi: list[Float[Array, "row S"]]
     z: list[Float[Array, "field S"]]
     g: list[Float[Array, "field S"]]
 
@@ -53,7 +47,7 @@ class Rule(eqx.Module):
 
 
 class Layers(eqx.Module):
-    """Forward and backward passes of fully connected and residual networks.
+    """Forward and backward passes of a network.
 
     Attributes:
         network: Its description.
@@ -65,20 +59,30 @@ class Layers(eqx.Module):
     outputs: int = eqx.field(static=True)
     heavy: bool = eqx.field(static=True)
 
+    @abc.abstractmethod
+    def inputs(
+        self, x: Float[np.ndarray, "sample dimension"]
+    ) -> Float[np.ndarray, "sample *position rank"]:
+        """What the first weights are applied to, scaled so that they have variance 1."""
+
+    @abc.abstractmethod
+    def weight(self, index: int, response: bool) -> MatrixSpec:
+        """The Gaussian matrix W^index between hidden layers `index` and `index + 1`."""
+
+    @property
+    def readouts(self) -> int:
+        """Number of readout vectors w."""
+        return self.outputs
+
     def space(self, index: int) -> str:
         """Name of the space of hidden layer `index` (1 to L)."""
-        return "stream" if isinstance(self.network, ResNet) else f"layer{index}"
+        return f"layer{index}"
 
     def layout(self, response: bool = True) -> Layout:
         """Spaces and matrices of the network."""
-        matrices = {
-            f"weight{i}": MatrixSpec(
-                self.space(i + 1), self.space(i), self.network.weight_std[i] ** 2, response=response
-            )
-            for i in range(1, self.network.depth)
-        }
-        spaces = dict.fromkeys(self.space(i) for i in range(1, self.network.depth + 1))
-        return Layout(tuple(spaces), matrices)
+        L = self.network.depth
+        matrices = {f"weight{i}": self.weight(i, response) for i in range(1, L)}
+        return Layout(tuple(dict.fromkeys(self.space(i) for i in range(1, L + 1))), matrices)
 
     def start(self, state: State, rank: int) -> State:
         """Draw input weights V, biases and readout w."""
@@ -92,91 +96,47 @@ class Layers(eqx.Module):
                 bias = network.bias_std * drawn
             state = state.keep(f"bias{i}", self.space(i), bias)
         last = self.space(network.depth)
-        state, w = state.normals(last, self.outputs)
+        state, w = state.normals(last, self.readouts)
         state = state.keep("w", last, w)
         if self.heavy:
             for name, home in list(state.homes.items()):
                 state = state.keep(f"{name} velocity", home, 0.0 * state.vectors[name])
         return state
 
+    @abc.abstractmethod
     def forward(
-        self, state: State, inputs: Float[Array, "sample rank"]
+        self, state: State, inputs: Float[Array, "sample *position rank"]
     ) -> tuple[State, list[Array], list[Array]]:
         """Preactivations and activations of every layer."""
-        network, s = self.network, self.network.branch_scale
-        h, phi = [inputs @ state.vectors["V"] + self._bias(state, 1)], []
-        for i in range(1, network.depth + 1):
-            phi.append(network.activation(h[-1]))
-            if i < network.depth:
-                state, image = state.mv(f"weight{i}", phi[-1])
-                branch = s * (image + self._bias(state, i + 1))
-                h.append(h[-1] + branch if isinstance(network, ResNet) else branch)
-        return state, h, phi
 
+    @abc.abstractmethod
     def readout(self, state: State, phi: list[Array]) -> Float[Array, "sample output"]:
-        """<w, phi^L> for every sample and output, gamma0 f."""
-        return state.inner(self.space(self.network.depth), phi[-1], state.vectors["w"])
+        """gamma0 f for every sample and output."""
 
+    @abc.abstractmethod
     def backward(self, state: State, h: list[Array], phi: list[Array]) -> tuple[State, Tape]:
         """Backward fields of every layer, sample and output."""
-        network, s = self.network, self.network.branch_scale
 
-        def slope(x: Array) -> Array:
-            return jnp.repeat(network.activation.derivative(x), self.outputs, axis=0)
-
-        z = [jnp.tile(state.vectors["w"], (h[-1].shape[0], 1))]
-        g = [slope(h[-1]) * z[0]]
-        for i in range(network.depth - 1, 0, -1):
-            state, image = state.rmv(f"weight{i}", g[0])
-            z.insert(0, s * image)
-            through = slope(h[i - 1]) * z[0]
-            g.insert(0, g[0] + through if isinstance(network, ResNet) else through)
-        return state, Tape(h, phi, z, g)
-
+    @abc.abstractmethod
     def update(
         self,
         state: State,
-        inputs: Float[Array, "sample rank"],
+        inputs: Float[Array, "sample *position rank"],
         tape: Tape,
         signal: Float[Array, "sample output"],
         rule: Rule,
     ) -> State:
         """Train every parameter along its gradient, `signal` the weight of each sample's output."""
-        network = self.network
-        s, rate = network.branch_scale, network.branch_rate
-        pairs = self._pairs(signal)
-        for i in range(1, network.depth):
-            state = state.update(
-                f"weight{i}", s * pairs, step=rule.step * rate, decay=rule.decay,
-                momentum=rule.momentum,
-            )  # fmt: skip
-        total = [
-            jnp.einsum("ac,acn->an", signal, g.reshape(*signal.shape, -1))
-            for g in (tape.g if network.biases else tape.g[:1])
-        ]
-        for i, gradient in enumerate(total, start=1) if network.biases else ():
-            inside = (s, rate) if i > 1 else (1.0, 1.0)
-            gradient = inside[0] * gradient.sum(axis=0, keepdims=True)
-            state = rule.train(state, f"bias{i}", gradient, inside[1])
-        state = rule.train(state, "V", inputs.T @ total[0])
-        return rule.train(state, "w", signal.T @ tape.phi[-1])
 
-    def kernels(self, state: State, tape: Tape, shown: slice) -> tuple[Array, Array]:
-        """Phi^l over samples and G^l over samples and outputs, of the samples `shown`."""
-        depth, rows = self.network.depth, slice(None)
-        if shown.start is not None:
-            rows = slice(shown.start * self.outputs, None)
-        names = [self.space(i) for i in range(1, depth + 1)]
-        Phi = [state.inner(n, x[shown], x[shown]) for n, x in zip(names, tape.phi, strict=True)]
-        G = [state.inner(n, x[rows], x[rows]) for n, x in zip(names, tape.g, strict=True)]
-        return jnp.stack(Phi), jnp.stack(G)
+    @abc.abstractmethod
+    def kernels(
+        self, state: State, inputs: Float[Array, "sample *position rank"], tape: Tape, first: int
+    ) -> dict[str, Array]:
+        """`Phi` over samples, `G` and `ntk` over samples and outputs, from sample `first` on."""
+
+    @abc.abstractmethod
+    def fields(self, tape: Tape, first: int) -> dict[str, Float[Array, "layer row S"]]:
+        """Single-site fields of the samples from `first` on."""
 
     def _bias(self, state: State, index: int) -> Array | float:
         return state.vectors[f"bias{index}"] if self.network.biases else 0.0
-
-    def _pairs(self, signal: Float[Array, "sample output"]) -> Array:
-        """Coefficients of the products g_{mu c} phi_nu^T: diagonal in the samples."""
-        if self.outputs == 1:
-            return signal[:, 0]
-        eye = jnp.eye(signal.shape[0])
-        return (signal[:, :, None] * eye[:, None, :]).reshape(-1, signal.shape[0])

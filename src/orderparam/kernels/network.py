@@ -57,6 +57,19 @@ class Network(eqx.Module):
         """Factor of the learning rate of what stands behind `branch_scale`."""
         return 1.0
 
+    @property
+    def positions(self) -> int:
+        """Number of positions at which each channel has a value: 1 without convolution."""
+        return 1
+
+    @property
+    def offsets(self) -> int:
+        """Number of matrices that lead from one layer to the next: 1 without convolution."""
+        return 1
+
+    def check_inputs(self, dimension: int) -> None:
+        """Refuse inputs that the network cannot read; vectors of any dimension by default."""
+
     def config(self) -> dict[str, Any]:
         """The network as plain JSON values; what has its usual value is left out."""
         extra = {"biases": True, "bias_std": self.bias_std} if self.biases else {}

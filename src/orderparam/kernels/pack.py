@@ -11,7 +11,7 @@ from jaxtyping import Float
 from orderparam.contract import SavePlan
 from orderparam.engine import Run
 from orderparam.kernels.derived import derived
-from orderparam.kernels.glossary import coordinates, variable
+from orderparam.kernels.glossary import coordinates, row_shape, variable
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
 
@@ -86,11 +86,8 @@ def _averaged(
 def _split(
     problem: KernelEvolution, name: str, values: Float[np.ndarray, "..."], axis: int
 ) -> Float[np.ndarray, "..."]:
-    """Separate samples and outputs, which share `axis`, of backward fields."""
-    outputs = problem.data.outputs
-    if outputs == 1 or name in ("h", "phi"):
-        return values
-    shape = (values.shape[axis] // outputs, outputs)
+    """Separate samples, outputs and positions, which share `axis`."""
+    shape = (-1, *row_shape(problem, name))
     return values.reshape(*values.shape[:axis], *shape, *values.shape[axis + 1 :])
 
 

@@ -89,6 +89,7 @@ class KernelEvolution(Problem):
                     f"Argument `{name}` must be a {kind.__name__}, but is a "
                     f"{type(value).__name__}; build one with orderparam."
                 )
+        network.check_inputs(data.dimension)
         self.network, self.data = network, data
         self.gamma0 = _positive(
             "gamma0",

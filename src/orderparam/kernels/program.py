@@ -4,22 +4,28 @@ One step: forward through the layers, error signal, backward, observe, then upda
 (kernels.md sections 1-3).
 """
 
+import dataclasses
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.engine import Layout, Program, State
 from orderparam.engine.run import Fields, Observed
+from orderparam.kernels.cnn import CNN
+from orderparam.kernels.convolution import ConvolutionalLayers
+from orderparam.kernels.dense import DenseLayers
 from orderparam.kernels.layers import Layers, Rule, Tape
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.tangent import tangent_kernel
 
 
 def layers_of(problem: KernelEvolution) -> Layers:
     """The layers of the problem's network."""
-    return Layers(problem.network, problem.data.outputs, problem.momentum > 0)
+    kind = ConvolutionalLayers if isinstance(problem.network, CNN) else DenseLayers
+    return kind(problem.network, problem.data.outputs, problem.momentum > 0)
 
 
 def layout(problem: KernelEvolution, response: bool = True) -> Layout:
@@ -31,19 +37,19 @@ def kernel_program(
     problem: KernelEvolution, kind: "type[KernelProgram] | None" = None
 ) -> "KernelProgram":
     """The program that trains `problem`, of a `kind` of its own if given."""
-    data, batches = problem.data, problem.batches
-    train = data.x / np.sqrt(data.dimension)
-    inputs = np.concatenate([train, data.x_test / np.sqrt(data.dimension)])
+    data, batches, layers = problem.data, problem.batches, layers_of(problem)
+    train = layers.inputs(data.x)
+    inputs = np.concatenate([train, layers.inputs(data.x_test)])
     fresh = None
     if problem.one_pass:
         inputs = inputs[len(train) :]
         fresh = jnp.asarray(train)
-    else:
+    elif inputs.ndim == 2:
         inputs = _independent(inputs)
     indices = None if batches is None else batches.indices(data.count, problem.steps)
     numbers = (problem.gamma0, problem.rates(), problem.weight_decay, problem.momentum)
     return (kind or KernelProgram)(
-        layers_of(problem),
+        layers,
         problem.loss,
         problem.centered,
         jnp.asarray(inputs),
@@ -68,31 +74,45 @@ class KernelProgram(Program):
         layers: The network.
         loss: Name of the loss.
         centered: Whether f(0) is subtracted.
-        inputs: x/sqrt(D) of the samples that are followed: train (unless fresh), then test.
+        inputs: What the first weights see of the samples that are followed: train (unless fresh),
+            then test.
         y: Train labels.
-        fresh: x/sqrt(D) of samples that are used once, in order; `None` if train samples return.
+        fresh: The same of samples that are used once, in order; `None` if train samples return.
         indices: Train samples that each step sees; `None` for all.
         gamma0: Feature-learning strength.
         rates: eta at each step; the network trains with eta gamma0^2 N.
         decay: Weight decay lambda.
         momentum: beta.
+        observed: Whether kernels are formed at each step; `None` for all.
     """
 
     layers: Layers
     loss: str = eqx.field(static=True)
     centered: bool = eqx.field(static=True)
-    inputs: Float[Array, "sample rank"]
+    inputs: Float[Array, "sample *position rank"]
     y: Float[Array, "train output"]
-    fresh: Float[Array, "train rank"] | None
+    fresh: Float[Array, "train *position rank"] | None
     indices: Int[Array, "step batch"] | None
     gamma0: Float[Array, ""]
     rates: Float[Array, " step"]
     decay: Float[Array, ""]
     momentum: Float[Array, ""]
+    observed: Bool[Array, " step"] | None = None
+
+    def observing(self, grid: Int[np.ndarray, " time"]) -> "KernelProgram":
+        """The same program, which forms the kernels of images at the steps of `grid` alone.
+
+        They cost as much as the step itself; kernels without positions cost next to nothing.
+        """
+        if self.inputs.ndim == 2:
+            return self
+        observed = np.zeros(len(self.rates), bool)
+        observed[grid] = True
+        return dataclasses.replace(self, observed=jnp.asarray(observed))
 
     def start(self, state: State) -> State:
         """Draw the weights; f(0) is known after step 0."""
-        state = self.layers.start(state, self.inputs.shape[1])
+        state = self.layers.start(state, self.inputs.shape[-1])
         return state.keep("f0", None, jnp.zeros((self.inputs.shape[0], self.layers.outputs)))
 
     def step(self, state: State, t: Int[Array, ""]) -> tuple[State, Observed, Fields]:
@@ -101,7 +121,7 @@ class KernelProgram(Program):
         state, h, phi = self.layers.forward(state, inputs)
         state, f = self.predictions(state, t, phi)
         state, tape = self.layers.backward(state, h, phi)
-        observed, fields = self._observe(state, f, y, tape)
+        observed, fields = self._observe(state, t, inputs, f, y, tape)
         state, delta = self.error_signal(state, f[: y.shape[0]], y)
         signal = jnp.zeros_like(f).at[: y.shape[0]].set(self.gamma0 * weights[:, None] * delta)
         heavy = self.layers.heavy
@@ -134,20 +154,22 @@ class KernelProgram(Program):
         inputs = jnp.concatenate([self.fresh[chosen], self.inputs])
         return inputs, self.y[chosen], jnp.full(size, 1 / size)
 
-    def _observe(self, state: State, f: Array, y: Array, tape: Tape) -> tuple[Observed, Fields]:
+    def _observe(
+        self, state: State, t: Array, inputs: Array, f: Array, y: Array, tape: Tape
+    ) -> tuple[Observed, Fields]:
         """What is known of the followed samples, and the loss of the trained ones."""
         first = f.shape[0] - self.inputs.shape[0]
-        shown = slice(first, None) if first else slice(None)
-        Phi, G = self.layers.kernels(state, tape, shown)
-        kernel = self.inputs @ self.inputs.T
-        ntk = tangent_kernel(self.layers.network, kernel, Phi, G)
+
+        def kernels() -> Observed:
+            return self.layers.kernels(state, inputs, tape, first)
+
+        def nothing() -> Observed:
+            shapes = jax.eval_shape(kernels)
+            return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+        if self.observed is None:
+            formed = kernels()
+        else:
+            formed = jax.lax.cond(self.observed[t], kernels, nothing)
         loss = jnp.mean(loss_named(self.loss).value(f[: y.shape[0]], y))
-        observed = {"f": f[first:], "loss": loss, "Phi": Phi, "G": G, "ntk": ntk}
-        rows = slice(first * self.layers.outputs, None)
-        fields = {
-            "h": jnp.stack(tape.h)[:, shown],
-            "phi": jnp.stack(tape.phi)[:, shown],
-            "z": jnp.stack(tape.z)[:, rows],
-            "g": jnp.stack(tape.g)[:, rows],
-        }
-        return observed, fields
+        return {"f": f[first:], "loss": loss, **formed}, self.layers.fields(tape, first)

@@ -14,7 +14,7 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels._supported import refuse, require_equal_times
 from orderparam.kernels.flow import KernelMethod
-from orderparam.kernels.initial import NODES, initial_kernels
+from orderparam.kernels.initial import NODES, kernels_at_start
 from orderparam.kernels.losses import loss_named
 from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
@@ -74,7 +74,7 @@ class StaticNTK(KernelMethod):
 def static_trajectory(problem: KernelEvolution, save: SavePlan) -> Trajectory:
     """Frozen kernels and the predictions that follow them, for a problem that allows it."""
     start, grid = time.perf_counter(), save.grid(problem.steps)
-    Phi, G, tangent = initial_kernels(problem.network, problem.data.gram())
+    Phi, G, tangent = kernels_at_start(problem)
     observed = _frozen(problem, Phi, G, tangent, len(grid))
     f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
     if not np.isfinite(f).all():

@@ -10,7 +10,8 @@ import numpy as np
 from orderparam.contract import SavePlan
 from orderparam.engine import Run, run_together, sampled_state
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.kernels.causal import BLOWN_UP, Causal, judge
+from orderparam.kernels.causal import BLOWN_UP, Causal
+from orderparam.kernels.diagnosis import diagnose, judge
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.program import kernel_program, layout
@@ -73,6 +74,7 @@ def sweep(
             "sweep() follows gradient descent at equal times on one device; leave out "
             "gradient_flow, devices, two_time and fields_at, or call solve() for each point."
         )
+    method.require(problem)
     strengths = [problem.gamma0] if gamma0 is None else list(gamma0)
     rates = [problem.learning_rate] if learning_rate is None else list(learning_rate)
     if not (strengths and rates):
@@ -100,7 +102,7 @@ def _runs(
     states = [
         sampled_state(plan, method.samples, room, tolerance, (seed, r)) for r, tolerance in settings
     ]
-    programs = [kernel_program(problem) for problem in problems for _ in settings]
+    programs = [kernel_program(problem, method.program) for problem in problems for _ in settings]
     with progress_bar(int(grid[-1]) + 1, "sweep", progress) as advance:
         last = -1
 
@@ -127,7 +129,7 @@ def _packed(
     *runs, coarser = members
     losses = np.stack([run.observed["loss"] for run in runs])
     if losses.max() <= BLOWN_UP * max(float(losses[:, :2].max()), 1e-12):
-        diagnostics = method.diagnose(runs, coarser, [])
+        diagnostics = diagnose(runs, coarser, [])
         verdict = judge(diagnostics)
         message = " ".join(diagnostics["notes"]) or "Every replicate ran to the last step."
     else:  # not-a-number included

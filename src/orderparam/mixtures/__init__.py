@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderparam.mixtures.bayes import bayes_error, oracle_error
 from orderparam.mixtures.decision import best_bias, calibration, roc_curve
-from orderparam.mixtures.estimated import digits_parity, from_data, power_law
+from orderparam.mixtures.estimated import digits_features, digits_parity, from_data, power_law
 from orderparam.mixtures.losses import Hinge, Square
 from orderparam.mixtures.mixture import GaussianMixture, gaussian_mixture
 from orderparam.mixtures.passing import MessagePassing
@@ -50,6 +50,7 @@ __all__ = [
     "best_bias",
     "blocks",
     "calibration",
+    "digits_features",
     "digits_parity",
     "from_data",
     "gaussian_mixture",

@@ -12,6 +12,8 @@ Slope = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _SMOOTH = 1e-7
 _SPLIT = 1e-6
+_CURVATURE = 0.2
+_MEMORY = 20
 
 
 class Objective(NamedTuple):
@@ -100,7 +102,7 @@ def reweighted(objective: Objective, strength: float, l1_ratio: float, most: int
             break
         weight = importance * curvature
         model = ElasticNet(
-            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-6,
+            alpha=strength / weight.sum(), l1_ratio=l1_ratio, fit_intercept=fit_bias, tol=1e-9,
             max_iter=100000,
         )  # fmt: skip
         model.fit(X, z - slope / curvature, sample_weight=weight)
@@ -131,42 +133,55 @@ def linear_program(objective: Objective, strength: float) -> Fitted:
     return Fitted(w, float(found.x[2 * size]), 0.0 if found.success else np.inf, _SPLIT)
 
 
-def alternating(objective: Objective, prox: Prox, most: int = 20000) -> Fitted:
-    """The hinge loss with any penalty by alternating directions on `z = X w`, `u = w`.
+def splitting(objective: Objective, prox: Prox, most: int = 20000) -> Fitted:
+    """The hinge loss with any penalty by Douglas-Rachford splitting with Anderson acceleration.
 
-    The error is the larger of the primal and dual residuals, relative to their terms.
+    The iterate is `v = (z, u)`: its projection `x` on `z = X w, u = w` and the proximal point `y`
+    of `2 x - v` agree at the minimiser. The error is `|y - x|` relative to `|x|`.
     """
     X, entry = objective.columns()
     count, size = X.shape
     keep = np.ones(size)
     keep[-1] = 0.0  # the bias has no penalty and no copy
-    system = X.T @ X + np.diag(np.where(keep > 0, 1.0, 1e-12))
-    factor = linalg.cho_factor(system)
-    z, dual_z = np.zeros(count), np.zeros(count)
-    u, dual_u = np.zeros(size), np.zeros(size)
-    theta, rho, error = np.zeros(size), 1.0, np.inf
-    for round_ in range(most):
-        theta = linalg.cho_solve(factor, X.T @ (z - dual_z) + keep * (u - dual_u))
-        before_z, before_u = z, u
-        outputs = X @ theta
-        z = _hinge_prox(outputs + dual_z, objective.y, objective.importance / rho)
-        u = keep * theta
-        u[:-1] = prox(rho * (theta + dual_u)[:-1], rho)
-        gap_z, gap_u = outputs - z, keep * theta - u
-        dual_z, dual_u = dual_z + gap_z, dual_u + gap_u
-        primal = np.sqrt(gap_z @ gap_z + gap_u @ gap_u)
-        dual = np.linalg.norm(X.T @ (z - before_z) + (u - before_u))
-        size_primal = max(np.linalg.norm(outputs), np.linalg.norm(z), 1e-12)
-        size_dual = max(np.linalg.norm(X.T @ dual_z), 1e-12)
-        error = max(primal / size_primal, dual / size_dual)
+    factor = linalg.cho_factor(X.T @ X + np.diag(np.where(keep > 0, 1.0, 1e-12)))
+    curvature = _CURVATURE * float(objective.importance.mean())
+    v, past, best, error = np.zeros(count + size), _Past([], []), np.inf, np.inf
+    theta, u = np.zeros(size), np.zeros(size - 1)
+    for _ in range(most):
+        theta = linalg.cho_solve(factor, X.T @ v[:count] + keep * v[count:])
+        x = np.concatenate([X @ theta, keep * theta])
+        z = _hinge_prox((2 * x - v)[:count], objective.y, objective.importance / curvature)
+        u = prox(curvature * (2 * x - v)[count:-1], curvature)
+        gap = np.concatenate([z, u, [0.0]]) - x
+        length = float(np.linalg.norm(gap))
+        error = length / max(float(np.linalg.norm(x)), 1e-12)
         if error <= _SPLIT:
             break
-        if round_ % 50 == 49:  # balance the two residuals
-            factor_rho = np.clip(
-                np.sqrt(primal / size_primal / (dual / size_dual + 1e-300)), 0.5, 2
-            )
-            rho, dual_z, dual_u = rho * factor_rho, dual_z / factor_rho, dual_u / factor_rho
-    return Fitted(u[:-1], float(theta[-1] * entry), float(error), _SPLIT)
+        if length > 2 * best:  # the acceleration went astray: a plain step, and start again
+            past, best = _Past([], []), length
+        best = min(best, length)
+        v = past.following(v, gap)
+    return Fitted(u, float(theta[-1] * entry), error, _SPLIT)
+
+
+class _Past(NamedTuple):
+    """The last points of an iteration and the steps from them."""
+
+    points: list[np.ndarray]
+    steps: list[np.ndarray]
+
+    def following(self, point: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """The next point: the combination of the last ones whose step is the shortest."""
+        self.points.append(point)
+        self.steps.append(step)
+        if len(self.points) > _MEMORY:
+            del self.points[0], self.steps[0]
+        if len(self.points) < 2:
+            return point + step
+        dv, dg = np.diff(self.points, axis=0), np.diff(self.steps, axis=0)
+        gram = dg @ dg.T
+        gram += 1e-10 * np.trace(gram) * np.eye(len(gram))
+        return point + step - np.linalg.solve(gram, dg @ step) @ (dv + dg)
 
 
 def _gradient(objective: Objective, X: np.ndarray, slope: Slope, at: np.ndarray) -> np.ndarray:

@@ -58,8 +58,8 @@ class Image(NamedTuple):
 
     hats: Conjugates
     weights: Weights
-    train_loss: Float[Any, ""]
-    residual: Float[Any, ""]
+    train_loss: Float[Array, ""]
+    residual: Float[Array, ""]
 
 
 def channel(setup: Setup, alpha: Array, x: Overlaps) -> tuple[Conjugates, Array]:

@@ -5,65 +5,56 @@ matplotlib figure that is neither shown nor saved.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from orderparam.mixtures.figure_parts import (
+    ALPHA,
+    SHOWN,
+    along,
+    annotate,
+    draw_bars,
+    draw_curve,
+    setting,
+    settings_of,
+)
 from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.pair import Pair
-from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
+from orderparam.plots.style import THEORY, colour, describe, panels, styled
 
 if TYPE_CHECKING:
     from orderparam.mixtures.real_data import LearningCurve
 
 SYMBOLS = {"strength": r"\lambda", "alpha": r"\alpha", "positive_weight": r"\rho_+"}
-_SHOWN = {
-    "test_error": r"test error $\varepsilon_g$",
-    "train_error": r"train error $\varepsilon_t$",
-    "train_loss": r"training loss $\mathcal{L}_t$",
-}
-_ALPHA = r"samples per dimension $\alpha = n/d$"
-_BARS = "points: fits, mean ± 2 standard errors over seeds, largest dimension"
-
-
-def setting(pair: Pair) -> str:
-    """Loss, penalty and strength of a pair in one line."""
-    problem = pair.theory.problem
-    named = [problem["loss"], problem["penalty"]]
-    loss, penalty = (n if isinstance(n, str) else n.get("label", n["name"]) for n in named)
-    strength = problem["strength"]
-    text = "" if isinstance(strength, list) else rf", $\lambda = {strength:g}$"
-    return f"{loss}, {penalty}{text}"
 
 
 @styled
 def learning_curves(pairs: Sequence[Pair]) -> Figure:
     """Errors and training loss against samples per dimension, one colour a case."""
-    figure, axes = panels(1, len(_SHOWN), size=(3.3, 3.0))
-    for panel, (name, label) in zip(axes[0], _SHOWN.items(), strict=True):
+    figure, axes = panels(1, len(SHOWN), size=(3.3, 3.0))
+    for panel, (name, label) in zip(axes[0], SHOWN.items(), strict=True):
         for index, pair in enumerate(pairs):
-            _curve(panel, pair, name, "alpha", index)
-        panel.set(xlabel=_ALPHA, ylabel=label)
+            draw_curve(panel, pair, name, "alpha", index)
+        panel.set(xlabel=ALPHA, ylabel=label)
         panel.set_ylim(bottom=0)
-    _note(figure, axes, pairs, "Learning curves")
+    annotate(figure, axes, pairs, "Learning curves")
     return figure
 
 
 @styled
 def strength_curves(pairs: Sequence[Pair]) -> Figure:
     """Errors and training loss against the strength of the penalty."""
-    figure, axes = panels(1, len(_SHOWN), size=(3.3, 3.0))
-    for panel, (name, label) in zip(axes[0], _SHOWN.items(), strict=True):
+    figure, axes = panels(1, len(SHOWN), size=(3.3, 3.0))
+    for panel, (name, label) in zip(axes[0], SHOWN.items(), strict=True):
         for index, pair in enumerate(pairs):
-            _curve(panel, pair, name, "strength", index)
+            draw_curve(panel, pair, name, "strength", index)
         bayes = pairs[0].theory.diagnostics.get("bayes_error")
         if name == "test_error" and bayes is not None:
             axes[0, 0].axhline(bayes, color=THEORY, linestyle=":", linewidth=1, label="Bayes error")
         panel.set(xlabel=r"strength $\lambda$ of the penalty", ylabel=label, xscale="log")
-    _note(figure, axes, pairs, "Effect of the penalty")
+    annotate(figure, axes, pairs, "Effect of the penalty")
     return figure
 
 
@@ -77,11 +68,13 @@ def phase_diagram(pairs: Sequence[Pair]) -> Figure:
         image = panel.pcolormesh(alpha, strength, error.values, cmap="viridis", rasterized=True)
         best = strength[np.nanargmin(error.values, axis=0)]
         panel.plot(alpha, best, color="white", linestyle="--", label="best strength")
-        panel.set(yscale="log", xlabel=_ALPHA, ylabel=r"strength $\lambda$", title=pair.label)
+        panel.set(yscale="log", xlabel=ALPHA, ylabel=r"strength $\lambda$", title=pair.label)
         bar = figure.colorbar(image, ax=panel)
-        bar.set_label(_SHOWN["test_error"])
-        panel.legend(labelcolor="white", loc="upper right")
-    describe(figure, "Test error over samples and penalty", _first(pairs))
+        bar.set_label(SHOWN["test_error"])
+        panel.legend(
+            labelcolor="white", loc="upper right", frameon=True, facecolor="0.2", edgecolor="none"
+        )
+    describe(figure, "Test error over samples and penalty", settings_of(pairs))
     return figure
 
 
@@ -90,8 +83,8 @@ def separability(pairs: Sequence[Pair]) -> Figure:
     """Training error and the size of the margin across the separability threshold."""
     figure, axes = panels(1, 3, size=(3.3, 3.0))
     shown = {
-        "train_error": _SHOWN["train_error"],
-        "test_error": _SHOWN["test_error"],
+        "train_error": SHOWN["train_error"],
+        "test_error": SHOWN["test_error"],
         "margin": r"$1/\sqrt{Q}$, the margin where $\lambda \to 0$",
     }
     for panel, (name, label) in zip(axes[0], shown.items(), strict=True):
@@ -106,16 +99,16 @@ def separability(pairs: Sequence[Pair]) -> Figure:
                     label=f"{pair.label or setting(pair)}: theory",
                 )
             else:
-                _curve(panel, pair, name, "alpha", index)
-        threshold = _threshold(pairs[0])
+                draw_curve(panel, pair, name, "alpha", index)
+        threshold = pairs[0].theory.diagnostics.get("separability_threshold")
         if threshold is not None:
             panel.axvline(
                 threshold, color=THEORY, linestyle=":", linewidth=1,
                 label=rf"separable below $\alpha^* = {threshold:.4g}$",
             )  # fmt: skip
-        panel.set(xlabel=_ALPHA, ylabel=label)
+        panel.set(xlabel=ALPHA, ylabel=label)
         panel.set_ylim(bottom=0)
-    _note(figure, axes, pairs, "Separability of the training data")
+    annotate(figure, axes, pairs, "Separability of the training data")
     return figure
 
 
@@ -128,15 +121,15 @@ def message_passing(pairs: Sequence[Pair]) -> Figure:
         for index, pair in enumerate(pairs):
             for k in range(pair.theory.dataset.sizes["cluster"]):
                 position = 2 * index + k
-                values = _along(pair.theory[name].isel(cluster=k))
+                values = along(pair.theory[name].isel(cluster=k))
                 steps = pair.theory["time"].values
                 text = ", ".join(part for part in (pair.label, f"cluster {k}") if part)
                 panel.plot(steps, values, color=colour(position), label=f"{text}: theory")
                 if pair.sizes:
-                    runs = _along(pair.runs(name, pair.sizes[-1]).isel(cluster=k))
-                    _bars(panel, steps, runs, position, f"{text}: d = {pair.sizes[-1]}")
+                    runs = along(pair.runs(name, pair.sizes[-1]).isel(cluster=k))
+                    draw_bars(panel, steps, runs, position, f"{text}: d = {pair.sizes[-1]}")
         panel.set(xlabel="step of message passing", ylabel=label)
-    note = f"{_first(pairs)}\npoints: mean ± 2 standard errors over seeds"
+    note = f"{settings_of(pairs)}\npoints: mean ± 2 standard errors over seeds"
     describe(figure, "Message passing and its theory", note, legend_of=axes[0].tolist(), columns=4)
     return figure
 
@@ -163,80 +156,25 @@ def roc(pairs: Sequence[Pair]) -> Figure:
         panel.set_aspect("equal")
     axes[0, 0].set(xlabel="false positive rate", ylabel="true positive rate")
     axes[0, 1].set(xlabel="predicted probability", ylabel="actual probability")
-    describe(figure, "Decisions", _first(pairs), legend_of=axes[0].tolist(), columns=1)
+    describe(figure, "Decisions", settings_of(pairs), legend_of=axes[0].tolist(), columns=1)
     return figure
 
 
 @styled
 def real_data_figure(curve: "LearningCurve") -> Figure:
     """Theory, Gaussian surrogate and real data: test and train error along alpha."""
-    figure, axes = panels(1, len(_SHOWN), size=(3.3, 3.0))
+    figure, axes = panels(1, len(SHOWN), size=(3.3, 3.0))
     alpha = curve.theory["alpha"].values
-    for panel, (name, label) in zip(axes[0], _SHOWN.items(), strict=True):
+    for panel, (name, label) in zip(axes[0], SHOWN.items(), strict=True):
         panel.plot(alpha, curve.theory[name].values, color=THEORY, label="theory from moments")
         for index, (text, source) in enumerate(
             (("Gaussian samples of these moments", curve.surrogate), ("real data", curve.real))
         ):
-            _bars(panel, alpha, source[name], index, text)
-        panel.set(xlabel=_ALPHA, ylabel=label, xscale="log")
+            draw_bars(panel, alpha, source[name], index, text)
+        panel.set(xlabel=ALPHA, ylabel=label, xscale="log")
     note = "points: mean ± 2 standard errors over splits"
     describe(figure, "Learning curve of a dataset", note, legend_of=axes[0].tolist(), columns=3)
     return figure
-
-
-def _curve(axes: Axes, pair: Pair, name: str, axis: str, index: int) -> None:
-    """One variable of a case along one axis: line for the theory, points for fits."""
-    text = pair.label or setting(pair)
-    axes.plot(
-        pair.theory[axis].values, pair.theory[name].values, color=colour(index),
-        label=f"{text}: theory",
-    )  # fmt: skip
-    if pair.sizes:
-        size = pair.sizes[-1]
-        runs = pair.runs(name, size).transpose("seed", axis).values
-        _bars(axes, pair.theory[axis].values, runs, index, f"{text}: d = {size}")
-
-
-def _bars(
-    axes: Axes,
-    x: Float[np.ndarray, " point"],
-    runs: Float[np.ndarray, "run point"],
-    index: int,
-    label: str,
-) -> None:
-    error = runs.std(axis=0, ddof=1) / np.sqrt(len(runs)) if len(runs) > 1 else 0 * runs[0]
-    axes.errorbar(
-        x, runs.mean(axis=0), yerr=2 * error, fmt=marker(index), color=colour(index), markersize=4,
-        capsize=2, linewidth=1, linestyle="none", label=label,
-    )  # fmt: skip
-
-
-def _along(values: Any) -> np.ndarray:
-    """The first output of a variable, time (after seeds) last."""
-    for dim in ("output", "output_"):
-        if dim in values.dims:
-            values = values.isel({dim: 0})
-    return values.values
-
-
-def _threshold(pair: Pair) -> float | None:
-    """The separability threshold, from spherical opposite clusters' signal alone."""
-    diagnostics = pair.theory.diagnostics
-    return diagnostics.get("separability_threshold")
-
-
-def _first(pairs: Sequence[Pair]) -> str:
-    settings = list(dict.fromkeys(setting(pair) for pair in pairs))
-    mixture = pairs[0].theory.problem["mixture"]["name"]
-    return f"{mixture}; " + "; ".join(settings[:3])
-
-
-def _note(figure: Figure, axes: np.ndarray, pairs: Sequence[Pair], title: str) -> None:
-    parts = [_first(pairs)]
-    if any(pair.sizes for pair in pairs):
-        parts.append(_BARS)
-    columns = 2 if len(pairs) < 3 else 3
-    describe(figure, title, "\n".join(parts), legend_of=axes[0].tolist(), columns=columns)
 
 
 FIGURES: dict[str, FigureKind] = {

@@ -13,9 +13,9 @@ from orderparam.errors import NotConverged, UnsupportedCombination
 from orderparam.mixtures.descent import (
     Objective,
     accelerated,
-    alternating,
     linear_program,
     reweighted,
+    splitting,
 )
 from orderparam.mixtures.losses import HardMargin, Hinge, Loss, Square
 from orderparam.mixtures.penalties import L2, CustomPenalty, ElasticNet, Penalty
@@ -142,7 +142,7 @@ def _own(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray
     elif isinstance(task.loss, Logistic) and net:
         found = reweighted(objective, task.strength, net.l1_ratio)
     elif isinstance(task.loss, Hinge):
-        found = alternating(objective, prox)
+        found = splitting(objective, prox)
     elif isinstance(task.loss, Square | Logistic | CustomLoss):
         found = accelerated(objective, derivative(task.loss), prox)
     else:
@@ -163,9 +163,11 @@ def penalty_prox(penalty: Penalty, strength: float) -> Callable[[np.ndarray, flo
     if isinstance(penalty, CustomPenalty):
         import jax
 
+        compiled = jax.jit(penalty.prox)
+
         def custom(B: np.ndarray, curvature: float) -> np.ndarray:
             with jax.enable_x64(True):
-                return np.asarray(penalty.prox(B, np.full_like(B, curvature), np.asarray(strength)))
+                return np.asarray(compiled(B, np.full_like(B, curvature), np.asarray(strength)))
 
         return custom
     ratio = penalty.l1_ratio if isinstance(penalty, ElasticNet) else 0.0

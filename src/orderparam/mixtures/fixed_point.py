@@ -20,16 +20,16 @@ _MOST_DAMPED = 0.98
 class Search(NamedTuple):
     """State of the iteration; `best` is the point of smallest residual so far."""
 
-    count: Int[Any, ""]
-    at: Float[Any, " unknown"]
-    best: Float[Any, " unknown"]
-    residual: Float[Any, ""]
-    points: Float[Any, "memory unknown"]
-    steps: Float[Any, "memory unknown"]
-    known: Int[Any, ""]
-    damping: Float[Any, ""]
-    rest: Int[Any, ""]
-    stale: Int[Any, ""]
+    turn: Int[Array, ""]
+    at: Float[Array, " unknown"]
+    best: Float[Array, " unknown"]
+    residual: Float[Array, ""]
+    points: Float[Array, "memory unknown"]
+    steps: Float[Array, "memory unknown"]
+    known: Int[Array, ""]
+    damping: Float[Array, ""]
+    rest: Int[Array, ""]
+    stale: Int[Array, ""]
 
 
 class Found(NamedTuple):
@@ -57,7 +57,8 @@ def iterate(
         healthy = jnp.isfinite(done.residual) & jnp.all(jnp.isfinite(step))
         better = healthy & (done.residual < s.residual)
         best = jnp.where(better, s.at, s.best)
-        residual = jnp.where(better, done.residual, s.residual)
+        reached: Array = done.residual
+        residual = jnp.where(better, reached, s.residual)
         stale = jnp.where(better, 0, s.stale + 1)
         restart = ~healthy | (stale > _PATIENCE)
         step = jnp.where(healthy, step, 0.0)
@@ -71,7 +72,7 @@ def iterate(
         moved = s.at + jnp.where(mix, mixed, plain)
         damped = jnp.minimum((1 + s.damping) / 2, _MOST_DAMPED)
         return Search(
-            s.count + 1,
+            s.turn + 1,
             jnp.where(restart, best, moved),
             best,
             residual,
@@ -84,14 +85,14 @@ def iterate(
         )
 
     def busy(s: Search) -> Array:
-        return (s.residual > tolerance) & (s.count < most)
+        return (s.residual > tolerance) & (s.turn < most)
 
     zero, blank = jnp.asarray(0), jnp.zeros((_MEMORY, start.shape[0]))
     first = Search(
         zero, start, start, jnp.asarray(jnp.inf), blank, blank, zero, jnp.asarray(0.2), zero, zero
     )
     last = lax.while_loop(busy, body, first)
-    return Found(last.best, last.residual, last.count)
+    return Found(last.best, last.residual, last.turn)
 
 
 def polish(
@@ -106,7 +107,7 @@ def polish(
     solver = optx.LevenbergMarquardt(rtol=1e-14, atol=0.1 * tolerance)
     solved = optx.least_squares(gap, solver, start, max_steps=most, throw=False)
     ends = jnp.stack([start, solved.value])
-    residuals = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
+    residuals: Array = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
     residuals = jnp.where(jnp.isfinite(residuals), residuals, jnp.inf)
     chosen = jnp.argmin(residuals)
     return Found(ends[chosen], residuals[chosen], solved.stats["num_steps"])

@@ -8,23 +8,18 @@ with one V and Vhat for each cluster. Its fixed points are the minimisers, whate
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
-from orderparam.errors import Diverged, UnsupportedCombination
-from orderparam.mixtures.losses import Hinge, Loss, Square, simplex
-from orderparam.mixtures.penalties import ElasticNet
+from orderparam.errors import Diverged
+from orderparam.mixtures.forces import balanced
+from orderparam.mixtures.penalties import CustomPenalty, ElasticNet
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.proximal import scalar_prox, softmax_prox
 from orderparam.mixtures.sampling import Instance, Sample
-from orderparam.mixtures.smooth import Scalar, Softmax
 
 _HUGE = 1e12
-_BIAS_STEPS = 50
 
 
 class Message(NamedTuple):
@@ -134,7 +129,7 @@ class _Kernel:
         """The bias, and `f` and `-df/domega` of every sample at that bias."""
         with jax.enable_x64(True):
             arrays = (self.code, self.importance, self.sample.cluster, omega, V, guess)
-            done = _balanced(
+            done = balanced(
                 self.problem.loss, self.problem.fit_bias, *(jnp.asarray(a) for a in arrays)
             )
         b, f, slope = (np.asarray(part) for part in done)
@@ -152,6 +147,8 @@ class _Kernel:
             W = np.sign(B) * np.maximum(np.abs(B) - tau, 0) / A
             V = (self.at.variances * ((W[0] != 0) / A)).mean(axis=1)
             return W, V[:, None, None]
+        if isinstance(self.problem.penalty, CustomPenalty):
+            return self._custom(self.problem.penalty, B, hats)
         if self.at.blocks is None:
             A = np.einsum("kij,kd->dij", hats, self.at.variances) + self.strength * np.eye(L)
             R = np.linalg.inv(A)
@@ -164,68 +161,19 @@ class _Kernel:
         W = np.einsum("iajc,jrc->ira", R, B.reshape(L, -1, size), optimize=True)
         return W.reshape(L, d), V
 
-
-@eqx.filter_jit
-def _balanced(
-    loss: Loss,
-    fit_bias: bool,
-    code: Float[Array, "cluster output"],
-    importance: Float[Array, " cluster"],
-    cluster: Int[Array, " sample"],
-    omega: Float[Array, "sample output"],
-    V: Float[Array, "cluster output output"],
-    guess: Float[Array, " output"],
-) -> tuple[Array, Array, Array]:
-    """The bias at which the forces add up to zero (Newton), with forces and slopes there."""
-
-    def forces(b: Array) -> tuple[Array, Array]:
-        def one(code: Array, c: Array, V: Array) -> tuple[Array, Array]:
-            f, slope = _channel(loss, omega + b, c * V, code)
-            return c * f, c * slope
-
-        f, slope = jax.vmap(one)(code, importance, V)
-        rows = jnp.arange(len(cluster))
-        return f[cluster, rows], slope[cluster, rows]
-
-    def busy(carry: tuple[Array, Array, Array]) -> Array:
-        count, b, step = carry
-        return (count < _BIAS_STEPS) & (jnp.abs(step).max() > 1e-13 * (1 + jnp.abs(b).max()))
-
-    def newton(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        count, b, _ = carry
-        f, slope = forces(b)
-        curvature = slope.sum(axis=0) + 1e-12 * jnp.eye(len(b))
-        step = jnp.clip(jnp.linalg.solve(curvature, f.sum(axis=0)), -2.0, 2.0)
-        return count + 1, b + step, step
-
-    if fit_bias:
-        start = (jnp.asarray(0), guess, jnp.full_like(guess, jnp.inf))
-        guess = lax.while_loop(busy, newton, start)[1]
-    return guess, *forces(guess)
-
-
-def _channel(loss: Loss, omega: Array, V: Array, code: Array) -> tuple[Array, Array]:
-    """`f` and `-df/domega` of samples of one cluster."""
-    if isinstance(loss, Square):
-        inverse = jnp.linalg.inv(jnp.eye(len(code)) + V)
-        f = (code - omega) @ inverse.T
-        return f, jnp.broadcast_to(inverse, (*f.shape, len(code)))
-    if isinstance(loss, Hinge):
-        y, v = code[0], V[0, 0]
-        pull = (1 - y * omega) / v
-        return y * jnp.clip(pull, 0, 1), (((pull > 0) & (pull < 1)) / v)[:, :, None]
-    if isinstance(loss, Scalar):
-        y, v = code[0], V[0, 0]
-        h = scalar_prox(lambda z: loss.derivatives(y, z), omega[:, 0], v)
-        first, second = loss.derivatives(y, h)
-        return -first[:, None], (second / (1 + v * second))[:, None, None]
-    if isinstance(loss, Softmax):
-        z, slope = softmax_prox(jnp.asarray(simplex(len(code) + 1)), code, omega, V)
-        return loss.force(code, z), slope
-    raise UnsupportedCombination(
-        f"Message passing takes square, logistic, custom, hinge and softmax losses, not "
-        f"{loss.name!r}."
-    )
+    def _custom(
+        self, penalty: CustomPenalty, B: Float[np.ndarray, "output dimension"], hats: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Its proximal operator, and the derivative of that by `jax`."""
+        with jax.enable_x64(True):
+            A = jnp.asarray(np.einsum("k,kd->d", hats[:, 0, 0], self.at.variances))
+            W, slope = jax.jvp(
+                lambda one: penalty.prox(one, A, self.strength),
+                (jnp.asarray(B[0]),),
+                (jnp.ones_like(A),),
+            )
+        V = (self.at.variances * np.asarray(slope)).mean(axis=1)
+        return np.asarray(W)[None], V[:, None, None]
 
 
 def start_from(

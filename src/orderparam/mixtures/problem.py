@@ -32,6 +32,7 @@ class MixtureERM(Problem):
         loss: `"square"`, `"logistic"`, `"hinge"`, `"softmax"`, `"square-one-hot"`,
             `"hard-margin"` (the limit of vanishing strength on separable data), or a `CustomLoss`.
         penalty: `"l2"` (|W|^2/2), `"l1"`, `"elastic-net"` (half and half), or a penalty.
+            A matrix is refused with what to give instead.
         strength: lambda, at least 0; 0 only for l2 where the minimiser exists.
         alpha: Samples per dimension n/d, positive.
         fit_bias: Fit b; it is 0 otherwise.
@@ -58,7 +59,7 @@ class MixtureERM(Problem):
         self,
         mixture: GaussianMixture,
         loss: str | Loss = "logistic",
-        penalty: str | Penalty = "l2",
+        penalty: str | Penalty | np.ndarray = "l2",
         strength: Numbers = 0.1,
         alpha: Numbers = 1.0,
         fit_bias: bool = True,
@@ -71,6 +72,7 @@ class MixtureERM(Problem):
             )
         if not isinstance(fit_bias, bool):
             raise InvalidProblem(f"Argument `fit_bias` must be true or false, not {fit_bias!r}.")
+        _refuse_matrix(penalty)
         self.loss = _named("loss", loss, LOSSES, Loss)
         self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
         self.strength = _axis("strength", strength, zero=isinstance(self.penalty, L2))
@@ -172,12 +174,22 @@ def only_dimension(sizes: Mapping[str, Any]) -> Any:
 def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:
     if isinstance(value, kind):
         return value
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise InvalidProblem(
             f"Argument `{argument}` is {value!r}; it must be one of {', '.join(known)}, or a "
             f"{kind.__name__}."
         )
     return known[value]()
+
+
+def _refuse_matrix(penalty: Any) -> None:
+    """A ridge `tr(W Gamma W^T)/2` is l2 on other features, which a mixture can describe."""
+    if isinstance(penalty, np.ndarray):
+        raise UnsupportedCombination(
+            f"Argument `penalty` is an array, but must be one of {', '.join(PENALTIES)} or a "
+            "Penalty. A ridge with a matrix Gamma is 'l2' on the features Gamma^(-1/2) x: give "
+            "the mixture of their means and covariances."
+        )
 
 
 def _axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:

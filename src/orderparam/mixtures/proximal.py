@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from orderparam.mixtures._linear import solve_small
 
-_ROUNDING = 4e-16
+_CLOSE = 1e-9
 _MOST = 100
 _LENGTHS = np.array([1.0, 0.4, 0.1, 0.01])
 
@@ -42,14 +42,15 @@ def scalar_prox(
         safe = (newton >= low) & (newton <= high) & ~slow
         new = jnp.where(safe, newton, (low + high) / 2)
         moved = jnp.abs(new - h)
-        scale = _ROUNDING * (jnp.abs(h) + jnp.abs(inside))
+        scale = _CLOSE * (jnp.abs(h) + jnp.abs(inside))
         rest = jnp.any((moved > scale) & (high - low > scale)) & (count < _MOST)
         return count + 1, new, low, high, moved, rest
 
     middle = (low + high) / 2
     start = (jnp.asarray(0), middle, low, high, jnp.full_like(middle, jnp.inf), jnp.asarray(True))
     h = lax.stop_gradient(lax.while_loop(busy, step, start)[1])
-    # One more step with live derivatives carries those of the implicit function.
+    # One more step with live derivatives carries those of the implicit function, and squares the
+    # error that is left.
     first, second = derivatives(h)
     return h - (h - omega + V * first) / lax.stop_gradient(1 + V * second)
 

@@ -12,13 +12,13 @@ from scipy import optimize
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
+from orderparam.mixtures.batches import finished, make_setup, residuals_all
 from orderparam.mixtures.equations import Overlaps, pack
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.losses import Square
 from orderparam.mixtures.pack import pack_theory
 from orderparam.mixtures.penalties import L2
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.saddle import finished, make_setup, residuals_all
 from orderparam.mixtures.spectrum import Diagonal, Full
 from orderparam.results import Solution
 

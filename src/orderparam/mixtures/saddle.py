@@ -5,26 +5,24 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import InvalidProblem
-from orderparam.mixtures.equations import Point, Setup, first_guess, image, pack, unpack
+from orderparam.mixtures.batches import BATCHES, batch_size, finished, guesses, make_setup, padded
+from orderparam.mixtures.equations import Point, Setup
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.fixed_point import Found, iterate_all, polish_all
 from orderparam.mixtures.losses import HardMargin
-from orderparam.mixtures.observables import evaluate_all
-from orderparam.mixtures.pack import Solved, pack_theory
+from orderparam.mixtures.pack import pack_theory
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.quadrature import gaussian_rule
 from orderparam.mixtures.spectrum import Full
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution
 
-_BATCHES = (1, 6, 32)
 _RATIO = 2.0
 _MARGIN_STEPS = 14
 _POLISHED = 80
@@ -92,7 +90,7 @@ class SaddlePoint(Method):
         spectrum = problem.mixture.spectrum
         points = len(problem.points()[0])
         work = 400.0 * clusters * nodes * outputs**2
-        memory = 64 * clusters * nodes * outputs**2 * min(points, _BATCHES[-1])
+        memory = 64 * clusters * nodes * outputs**2 * min(points, BATCHES[-1])
         if isinstance(spectrum, Full):
             size = outputs * spectrum.dimension
             work, memory = work + 8.0 * size**3, memory + 8 * 8 * size**2
@@ -129,7 +127,7 @@ class SaddlePoint(Method):
         count = len(alphas)
         fill = np.minimum(np.arange(padded(count)), count - 1)
         points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
-        begin = _guesses(setup, points) if starts is None else jnp.asarray(starts[fill])
+        begin = guesses(setup, points) if starts is None else jnp.asarray(starts[fill])
         found = iterate_all(
             setup, points, begin, jnp.asarray(self.tolerance), jnp.asarray(self.iterations)
         )
@@ -151,7 +149,7 @@ class SaddlePoint(Method):
         at: Array | None = None
         before: Array | None = None
         for stage in _path(setup, point):
-            guess = _guesses(setup, stage)[0] if at is None else at
+            guess = guesses(setup, stage)[0] if at is None else at
             if at is not None and before is not None:
                 guess = 2 * at - before
             found = self._one(setup, stage, guess)
@@ -192,80 +190,3 @@ def _path(setup: Setup, point: Point) -> list[Point]:
         steps = 1 + int(np.ceil(abs(reach) / np.log(_RATIO)))
         pairs = [(alpha, s) for s in np.exp(np.linspace(0.0, reach, steps))]
     return [Point(jnp.asarray([a]), jnp.asarray([s])) for a, s in pairs]
-
-
-def batch_size(setup: Setup) -> int:
-    """Points solved together: one where a factorisation outweighs everything else."""
-    return 1 if isinstance(setup.spectrum, Full) else _BATCHES[-1]
-
-
-def padded(count: int) -> int:
-    """The compiled size that holds so many points."""
-    return next(size for size in _BATCHES if size >= count)
-
-
-def make_setup(problem: MixtureERM, nodes: int) -> Setup:
-    """The arrays of a problem for compiled programs, with a quadrature rule."""
-    mixture, codes = problem.mixture, problem.codes
-    x, w = gaussian_rule(codes.shape[1], nodes)
-    return Setup(
-        jax.tree.map(jnp.asarray, mixture.spectrum),
-        jnp.asarray(mixture.weights),
-        jnp.asarray(problem.class_weights[mixture.labels]),
-        jnp.asarray(codes[mixture.labels]),
-        jnp.asarray(x),
-        jnp.asarray(w),
-        problem.loss,
-        problem.penalty,  # type: ignore[arg-type]
-        problem.fit_bias,
-    )
-
-
-def finished(
-    problem: MixtureERM,
-    setup: Setup,
-    nodes: int,
-    packed: Float[np.ndarray, "point unknown"],
-    residual: Float[np.ndarray, " point"],
-    counts: np.ndarray,
-) -> Solved:
-    """Evaluate solved points, in batches of the size that was compiled."""
-    alphas, strengths = problem.points()
-    fine = gaussian_rule(setup.codes.shape[1], nodes, fine=True)
-    rule = (jnp.asarray(fine[0]), jnp.asarray(fine[1]))
-    parts = []
-    size = batch_size(setup)
-    for first in range(0, len(alphas), size):
-        count = min(size, len(alphas) - first)
-        fill = first + np.minimum(np.arange(padded(count)), count - 1)
-        points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
-        done = evaluate_all(setup, rule, points, jnp.asarray(packed[fill]))
-        parts.append(jax.tree.map(lambda leaf, n=count: np.asarray(leaf)[:n], done))
-    xs, averages, error = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    # What one rule leaves unsolved, the other does too: only the difference is its error.
-    error = np.maximum(error - residual, 0.0)
-    return Solved(setup, Point(alphas, strengths), xs, averages, residual, error, counts)
-
-
-@eqx.filter_jit
-def _guesses(setup: Setup, points: Point) -> Float[Array, "point unknown"]:
-    return jax.vmap(lambda p: pack(first_guess(setup, p)))(points)
-
-
-def residuals_all(
-    setup: Setup,
-    alphas: Float[np.ndarray, " point"],
-    strengths: Float[np.ndarray, " point"],
-    packed: Float[Array, "point unknown"],
-) -> Float[Array, " point"]:
-    """Residual of the equations at given overlaps."""
-    points = Point(jnp.asarray(alphas), jnp.asarray(strengths))
-    return _residuals(setup, points, packed)
-
-
-@eqx.filter_jit
-def _residuals(
-    setup: Setup, points: Point, packed: Float[Array, "point unknown"]
-) -> Float[Array, " point"]:
-    K, L = setup.codes.shape
-    return jax.vmap(lambda p, x: image(setup, p, unpack(x, K, L)).residual)(points, packed)

@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem, NotConverged, UnsupportedCombination
 from orderparam.mixtures._roots import bracketed_root
+from orderparam.mixtures.batches import make_setup
 from orderparam.mixtures.equations import Overlaps, Point, Setup, image, unpack
 from orderparam.mixtures.losses import Field
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.saddle import SaddlePoint, make_setup
+from orderparam.mixtures.saddle import SaddlePoint
 from orderparam.verbs import solve
 
 _LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28

@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.mixtures.batches import make_setup
 from orderparam.mixtures.equations import Overlaps, Point, Setup, channel
 from orderparam.mixtures.glossary import coordinates, lifted, variable
 from orderparam.mixtures.pack import SOURCES, bias
 from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.saddle import make_setup
 from orderparam.mixtures.weights import answer
 from orderparam.results import Coordinate, Solution, Verdict, build_solution
 

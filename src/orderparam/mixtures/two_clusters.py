@@ -11,13 +11,13 @@ from scipy import integrate, optimize, stats
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures._roots import bracketed_root
+from orderparam.mixtures.batches import finished, make_setup, residuals_all
 from orderparam.mixtures.equations import Overlaps, pack
 from orderparam.mixtures.existence import require_minimiser
 from orderparam.mixtures.losses import Hinge, Square
 from orderparam.mixtures.pack import pack_theory
 from orderparam.mixtures.penalties import L2
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.saddle import finished, make_setup, residuals_all
 from orderparam.mixtures.smooth import Logistic
 from orderparam.mixtures.spectrum import Diagonal
 from orderparam.results import Solution

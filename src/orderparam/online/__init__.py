@@ -8,7 +8,6 @@ from orderparam.online.overlaps import (
     Overlaps,
     learning_rate_from,
     overlaps_of,
-    random_overlaps,
 )
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.selection import (
@@ -19,6 +18,8 @@ from orderparam.online.selection import (
     polar_factor,
     selected_solution,
 )
+from orderparam.online.stability import critical_learning_rate
+from orderparam.online.starts import random_overlaps
 
 __all__ = [
     "EscapeLaw",
@@ -30,6 +31,7 @@ __all__ = [
     "TeacherStudent",
     "closed_spectrum",
     "conserved_matrix",
+    "critical_learning_rate",
     "escape_law",
     "gram_schmidt_factor",
     "hessian_spectrum",

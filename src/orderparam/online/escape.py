@@ -4,13 +4,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
+from orderparam.contract import SavePlan
 from orderparam.errors import InvalidProblem
 from orderparam.online.checks import count, one_of, real
 from orderparam.online.isotropic import isotropic
+from orderparam.online.overlaps import Overlaps
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,8 @@ def escape_law(
 
 def _calibrated(problem: Any, numbers: Any, margin: float) -> float:
     """2 Lambda t - ln(q0 theta/|M(0)|^2) of one integration from a tiny M(0)."""
-    # Imported here, since the method builds on the families of this room.
-    import orderparam as op
+    # Imported here, since the problem names this method as its default.
     from orderparam.online.ode import OverlapODE
-    from orderparam.online.overlaps import Overlaps
     from orderparam.online.problem import TeacherStudent
 
     p, q, theta = numbers.p, numbers.q, numbers.theta
@@ -129,7 +130,8 @@ def _calibrated(problem: Any, numbers: Any, margin: float) -> float:
         centering=numbers.offset,
         batch_size=problem.batch_size,
     )
-    solved = op.solve(run, OverlapODE(margin=margin), save=op.SavePlan(steps=2), progress=False)
+    with jax.enable_x64(True):
+        solved = OverlapODE(margin=margin).solve(run, SavePlan(steps=2), 0, False)
     time = float(solved["escape_time"])
     if not math.isfinite(time):
         raise InvalidProblem(

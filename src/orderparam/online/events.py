@@ -89,7 +89,7 @@ def event_times(
             before_event = distances(inside, fixed, rule, levels)[index] > 0
             return jnp.where(before_event, middle, low), jnp.where(before_event, high, middle)
 
-        share = jax.lax.fori_loop(0, 50, halve, (jnp.zeros(()), jnp.ones(())))[1]
+        share: Array = jax.lax.fori_loop(0, 50, halve, (jnp.zeros(()), jnp.ones(())))[1]
         root = jnp.where(at == 0, times[0], times[before] + share * step)
         return jnp.where(at == len(times), jnp.nan, root)
 
