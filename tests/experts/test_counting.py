@@ -124,10 +124,10 @@ def test_bad_input(make, error, message):
 
 
 def test_counting_refuses_foreign_problems():
+    data = op.data.gaussian(count=3, dimension=4)
+    foreign = op.kernels.KernelEvolution(op.kernels.MLP(depth=1), data, steps=2)
     with pytest.raises(UnsupportedCombination, match="family kernels"):
-        data = op.data.gaussian(count=3, dimension=4)
-        network = op.kernels.MLP(depth=1)
-        op.solve(op.kernels.KernelEvolution(network, data, steps=2), Counting())
+        op.solve(foreign, Counting())
     with pytest.raises(UnsupportedCombination, match="no rule for a"):
         Counting().solve(object(), op.SavePlan(), 0, False)
 

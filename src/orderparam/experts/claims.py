@@ -119,7 +119,8 @@ def scale_stable(pairs: Sequence[Pair]) -> list[Finding]:
         expected = f"{' and '.join(lost)} among them" if lost else "none"
         name = f"observables of {count} that fail after {last}, {described(pair)}"
         holds = set(lost) <= set(failed) if lost else not failed
-        found.append(Finding(name, len(failed), expected, judged(holds), note=", ".join(failed)))
+        note = ", ".join(failed)
+        found.append(Finding(name, float(len(failed)), expected, judged(holds), note=note))
     return found
 
 
