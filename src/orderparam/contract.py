@@ -122,6 +122,13 @@ class Problem(eqx.Module):
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values; data enter by fingerprint."""
 
+    def require_packages(self) -> None:
+        """Refuse at once where `simulate` needs a package that is not installed.
+
+        Raises:
+            MissingExtra: If one is missing; the message names the extra.
+        """
+
     @abc.abstractmethod
     def simulate(
         self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any

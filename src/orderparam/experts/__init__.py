@@ -1,11 +1,14 @@
 """Scaling of mixture-of-experts and dense models: rules, adapters and the checks that prove them.
 
-Rules need nothing but names and shapes. PyTorch, Optax and Hugging Face models come in only through
+Rules need nothing but names and shapes; so does counting, the theory of this family, which predicts
+how everything in a model grows. PyTorch, Optax and Hugging Face models come in only through
 adapters, which are imported where they are used.
 """
 
 from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
 from orderparam.experts.coordinate_check import CoordinateCheck, coordinate_check
+from orderparam.experts.counting import Counting
+from orderparam.experts.problem import Ladder, Transfer
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.forward import ForwardMultipliers
@@ -16,12 +19,15 @@ from orderparam.experts.rules.role_table import role_table
 from orderparam.experts.rules.shape import Growth, Shape, infer_regime
 from orderparam.experts.setup import Setup
 from orderparam.experts.transfer import LearningRateTransfer, learning_rate_transfer
+from orderparam.experts.traps import Trap
 
 __all__ = [
     "CoordinateCheck",
+    "Counting",
     "Entry",
     "ForwardMultipliers",
     "Growth",
+    "Ladder",
     "LearningRateTransfer",
     "Recipe",
     "Role",
@@ -31,6 +37,8 @@ __all__ = [
     "Setup",
     "Shape",
     "TorchPlan",
+    "Transfer",
+    "Trap",
     "coordinate_check",
     "infer_regime",
     "learning_rate_transfer",

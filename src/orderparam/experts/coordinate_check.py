@@ -21,7 +21,7 @@ from orderparam.experts.adapters.extras import needed
 from orderparam.experts.exponents import Exponent, judge
 from orderparam.experts.glossary import meaning
 from orderparam.experts.rules.plan import ScalingPlan
-from orderparam.experts.setup import Builder
+from orderparam.experts.setup import Builder, run_list
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution
 from orderparam.results.build import Coordinate, Variable, build_solution
@@ -81,7 +81,7 @@ class CoordinateCheck:
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write `coordcheck.nc`, `exponents.csv`, `exponents.json`, `plan.json` and the figures."""
-        from orderparam.experts.figures import check_figures
+        from orderparam.experts.check_figures import check_figures
         from orderparam.plots import export
 
         place = Path(folder)
@@ -101,7 +101,7 @@ def coordinate_check(
     *,
     sizes: Sequence[int] = (1, 2, 4, 8),
     steps: Sequence[int] = (0, 1, 5, 20),
-    seeds: int = 3,
+    seeds: int | Sequence[int] = 3,
     parameterization: str = "mssp",
     progress: bool = True,
     **settings: Any,
@@ -112,7 +112,7 @@ def coordinate_check(
         builder: Called as `builder(size, seed, parameterization, **settings)`, gives a `Setup`.
         sizes: Scale factors, increasing; three or more for a verdict worth having.
         steps: Numbers of updates after which to measure.
-        seeds: Independent runs of every size.
+        seeds: Independent runs of every size: their number, or the seed of each.
         parameterization: Passed to the builder.
         progress: Show a progress bar where the error stream is a terminal.
         **settings: Passed to the builder.
@@ -128,20 +128,19 @@ def coordinate_check(
     """
     needed("torch", "torch")
     sizes, steps = _increasing("sizes", sizes, 1, 2), _increasing("steps", steps, 0, 1)
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise InvalidProblem(f"Argument `seeds` must be at least 1, but is {seeds!r}; use 3.")
+    runs = run_list(seeds)
     started = time.monotonic()
     found: dict[str, np.ndarray] = {}
     plan: ScalingPlan | None = None
-    with progress_bar(len(sizes) * seeds, "coordinate check", progress) as advance:
+    with progress_bar(len(sizes) * len(runs), "coordinate check", progress) as advance:
         for i, size in enumerate(sizes):
-            for seed in range(seeds):
+            for run, seed in enumerate(runs):
                 setup = builder(size, seed, parameterization, **settings)
                 plan = setup.plan
                 for j, values in enumerate(_measured(setup, steps)):
                     for name, value in values.items():
-                        shape = (len(steps), len(sizes), seeds)
-                        found.setdefault(name, np.full(shape, np.nan))[j, i, seed] = value
+                        shape = (len(steps), len(sizes), len(runs))
+                        found.setdefault(name, np.full(shape, np.nan))[j, i, run] = value
                 advance()
     assert plan is not None
     scale = np.array(sizes, dtype=float)
@@ -151,7 +150,9 @@ def coordinate_check(
         for j, step in enumerate(steps)
     )
     described = {"builder": getattr(builder, "__name__", "builder"), **settings}
-    solution = _solution(found, sizes, steps, seeds, plan, described, time.monotonic() - started)
+    solution = _solution(
+        found, sizes, steps, len(runs), plan, described, time.monotonic() - started
+    )
     return CoordinateCheck(solution, lines, plan)
 
 

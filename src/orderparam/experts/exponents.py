@@ -66,8 +66,8 @@ def expectation(observable: str, step: int, plan: ScalingPlan) -> Expectation:
     """What a scale-stable model gives, and where a deviation is known not to be a failure.
 
     The prediction is 0: every activation, update and atomic term stays of order one. Gradients
-    follow the exponent of epsilon. With MSSP in regime II outputs of single experts grow as the
-    square root of their number.
+    follow the exponent of epsilon. With MSSP outputs of single experts grow as the square root of
+    the number of experts that start from different draws.
 
     Args:
         observable: Name of the observable.
@@ -80,9 +80,9 @@ def expectation(observable: str, step: int, plan: ScalingPlan) -> Expectation:
     if family == "grad":
         return _gradient(name, step, plan)
     n = plan.target.width / plan.base.width
-    many = plan.recipe.parameterization == "mssp" and plan.regime == "II"
-    if many and observable in ("act/o", "prop/expert_out"):
-        return Expectation(0.5, note="grows by design")
+    if observable in ("act/o", "prop/expert_out"):
+        grows = _single_expert(plan)
+        return Expectation(grows, note="grows by design" if grows else "")
     if step <= 1 and name in ("psi", "router") and (plan.regime == "I" or family == "eff"):
         return Expectation(0.0, judged=False, note="the router aligns in the first steps")
     if name == "cross" and step <= 1:
@@ -105,14 +105,28 @@ def fit(
     """
     if not (np.isfinite(values).all() and (values > 0).all()) or len(sizes) < 2:
         return math.nan, math.nan, math.nan, math.nan, math.nan
-    x, y = np.log2(sizes), np.log2(values)
-    slopes, slopes_all = (_slopes(x[-k:], y[:, -k:]) for k in (LAST, len(sizes)))
+    slopes, slopes_all = (run_slopes(values, sizes, last) for last in (LAST, len(sizes)))
     mean, count = float(slopes.mean()), len(slopes)
     if count < 2:
         return mean, math.nan, math.nan, math.nan, float(slopes_all.mean())
     se = float(slopes.std(ddof=1) / math.sqrt(count))
     half = float(stats.t.ppf(0.975, count - 1)) * se
     return mean, se, mean - half, mean + half, float(slopes_all.mean())
+
+
+def run_slopes(
+    values: Float[np.ndarray, "seed size"], sizes: Float[np.ndarray, " size"], last: int = LAST
+) -> Float[np.ndarray, " seed"]:
+    """Least-squares slope of log2(value) against log2(size) of every run, on the last sizes.
+
+    NaN where a value is zero, negative or not finite.
+    """
+    kept = values[:, -last:]
+    usable = np.asarray((np.isfinite(kept) & (kept > 0)).all(axis=1))
+    x = np.log2(sizes[-last:])
+    centred = x - x.mean()
+    y = np.log2(np.where(usable[:, None], kept, 1.0))
+    return np.where(usable, y @ centred / (centred @ centred), np.nan)
 
 
 def judge(
@@ -148,6 +162,16 @@ def judge(
     )
 
 
+def _single_expert(plan: ScalingPlan) -> float:
+    """Exponent of what a single expert gives: std of `expert_out` times the root of its fan-in."""
+    entries = [entry for entry in plan.entries if entry.role == "expert_out"]
+    n = plan.target.width / plan.base.width
+    if not entries or n == 1:
+        return 0.0
+    spread = entries[0].std * math.sqrt(entries[0].ratios["e"])
+    return round(math.log(spread) / math.log(n), 9)
+
+
 def _gradient(role: str, step: int, plan: ScalingPlan) -> Expectation:
     """Gradients follow epsilon once features have aligned."""
     entries = [entry for entry in plan.entries if entry.role == role]
@@ -158,9 +182,3 @@ def _gradient(role: str, step: int, plan: ScalingPlan) -> Expectation:
     early = step <= (10 if role == "router" else 1)
     note = "gradients need some steps to align" if early else ""
     return Expectation(predicted, not early, 0.15, 0.15, note)
-
-
-def _slopes(x: Float[np.ndarray, " size"], y: Float[np.ndarray, "seed size"]) -> np.ndarray:
-    """Least-squares slope of every row."""
-    centred = x - x.mean()
-    return y @ centred / (centred @ centred)

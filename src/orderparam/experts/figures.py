@@ -1,170 +1,266 @@
-"""Figures of coordinate checks and of learning-rate transfer."""
+"""Figures of studies of scaling: exponents, terms against size, sweeps, sharing and traps."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from orderparam.plots.style import colour, describe, marker, panels, styled
+from orderparam.experts.check_figures import draw_sweep, size_axis
+from orderparam.experts.claims import START
+from orderparam.experts.exponents import Exponent
+from orderparam.experts.measures import (
+    exponent,
+    exponents,
+    predicted,
+    rebuilt,
+    scales,
+    steps,
+    sweep,
+    values,
+)
+from orderparam.experts.traps import TRAPS
+from orderparam.plots.figure_kind import FigureKind
+from orderparam.plots.pair import Pair
+from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from orderparam.experts.coordinate_check import CoordinateCheck
-    from orderparam.experts.transfer import LearningRateTransfer
-
-_FAMILIES = {
-    "act": "Activations",
-    "eff": r"Effective updates $\Delta W\,x$",
-    "prop": r"Propagating updates $W_0\,\Delta x$",
-    "agg": "Terms of the sum over experts",
-    "back": "Terms of the sum over experts, backward",
-    "grad": "Gradients of parameters",
-}
+SYMBOLS: dict[str, str] = {}
+_NAMES = {"mup": "muP", "mssp": "MSSP", "sp": "standard"}
+_OPTIMIZERS = {"sgd": "SGD", "adamw": "Adam"}
+_GROUPS = ("agg/", "back/", "act/psi", "act/u", "act/o", "eff/", "prop/", "grad/")
 
 
 @styled
-def check_figures(check: "CoordinateCheck") -> dict[str, Figure]:
-    """One figure for each family of observables, and one with all exponents.
-
-    Args:
-        check: A finished coordinate check.
-
-    Returns:
-        Figures by the name of their file.
-    """
-    names = [str(name) for name in check.solution["observable"].values]
-    figures = {"exponents": _exponents(check)}
-    for family, title in _FAMILIES.items():
-        members = [name for name in names if name.startswith(f"{family}/")]
-        if members:
-            figures[family] = _family(check, members, title)
-    return figures
-
-
-def size_axis(axes: "Axes", sizes: np.ndarray) -> None:
-    """A logarithmic axis with a tick at every size."""
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator([float(s) for s in sizes]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _family(check: "CoordinateCheck", members: list[str], title: str) -> Figure:
-    """Observables of one family against size, one panel for each step."""
-    values, steps = check.solution["value"], check.solution["time"].values
-    sizes = check.solution["size"].values
-    figure, grid = panels(1, len(steps), sharey=True)
-    for axes, step in zip(grid[0], steps, strict=True):
-        for index, name in enumerate(members):
-            runs = values.sel(observable=name, time=step).values
-            if not (np.isfinite(runs).all() and (runs > 0).all()):
-                continue
-            mean = np.exp(np.log(runs).mean(axis=1))
-            spread = np.exp(np.log(runs).std(axis=1))
-            error = [mean - mean / spread, mean * spread - mean]
-            axes.errorbar(
-                sizes, mean, error, color=colour(index), marker=marker(index), markersize=4,
-                label=name.partition("/")[2], capsize=2,
-            )  # fmt: skip
-        size_axis(axes, sizes)
-        axes.set_yscale("log")
-        axes.set_title(f"after {step} updates" if step != 1 else "after 1 update")
-        axes.set_xlabel("scale factor of the model")
-    grid[0, 0].set_ylabel("root mean square of entries")
+def exponent_table(pairs: Sequence[Pair]) -> Figure:
+    """Every exponent after the last update: a panel for each regime and optimiser."""
+    rows = sorted({pair.theory.problem["optimizer"] for pair in pairs}, reverse=True)
+    columns = sorted({pair.theory.problem["regime"] for pair in pairs})
+    names = _shown(pairs)[::-1]
+    size = (3.3, max(2.7, 0.19 * len(names)))
+    figure, grid = panels(len(rows), len(columns), size=size, sharey=True, sharex=True)
+    for i, optimizer in enumerate(rows):
+        for j, regime in enumerate(columns):
+            axes = grid[i, j]
+            inside = [p for p in pairs if _is(p, optimizer=optimizer, regime=regime)]
+            for index, pair in enumerate(inside):
+                _column(axes, pair, names, index, len(inside))
+            axes.set_title(f"regime {regime}, {_OPTIMIZERS[optimizer]}")
+            axes.grid(axis="y", alpha=0.25, linewidth=0.5)
+        grid[i, 0].set_yticks(range(len(names)), names)
+    for axes in grid[-1]:
+        axes.set_xlabel("exponent in the scale factor")
+    grid[0, 0].set_xlim(-2.7, 1.2)  # intervals of few runs reach farther
+    runs = pairs[0].experiment["seed"].size if pairs[0].experiment else 0
+    last = steps(pairs[0])[-1]
     describe(
         figure,
-        f"{title}: {_model(check)}",
-        _note(check, "standard deviation over runs"),
-        legend_of=list(grid[0]),
-        columns=5,
+        f"How everything in the model grows with its size, after {last} updates",
+        f"Mean over {runs} runs on the three largest sizes; bars: 95 % interval. "
+        "Open symbols certainly do not keep their size.\n"
+        "Black ticks: what a scale-stable model has.",
+        legend_of=list(grid.ravel()),
+        columns=3,
     )
     return figure
 
 
-def _exponents(check: "CoordinateCheck") -> Figure:
-    """Every judged exponent with its interval and what is expected."""
-    steps = check.solution["time"].values
-    lines = [line for line in check.exponents if np.isfinite(line.slope)]
-    names = sorted({line.observable for line in lines if line.verdict != "not judged"})[::-1]
-    height = max(2.7, 0.2 * len(names))
-    figure, grid = panels(1, len(steps), size=(2.6, height), sharey=True, sharex=True)
-    colours = {
-        "pass": colour(1),
-        "fail": colour(5),
-        "undecided": colour(0),
-        "not judged": "#999999",
-    }
-    for axes, step in zip(grid[0], steps, strict=True):
-        for line in lines:
-            if line.step != step or line.observable not in names:
-                continue
-            at = names.index(line.observable)
-            half = 0.0 if np.isnan(line.se) else line.high - line.slope
-            axes.errorbar(
-                line.slope, at, xerr=half, fmt="o", markersize=4, capsize=2,
-                color=colours[line.verdict], label=line.verdict,
-            )  # fmt: skip
-            axes.plot([line.predicted], [at], "|", color="black", markersize=9, label="expected")
-        axes.set_title(f"after {step} updates" if step != 1 else "after 1 update")
-        axes.set_xlabel("exponent")
-        axes.grid(axis="y", alpha=0.25, linewidth=0.5)
-    grid[0, 0].set_yticks(range(len(names)), names)
-    bound = max((abs(line.slope) for line in lines if line.observable in names), default=1.0)
-    grid[0, 0].set_xlim(-1.15 * bound - 0.1, 1.15 * bound + 0.1)
+@styled
+def base_terms(pairs: Sequence[Pair]) -> Figure:
+    """Both base terms against size, with lines of the slope that counting gives."""
+    columns = sorted({pair.theory.problem["regime"] for pair in pairs})
+    figure, grid = panels(2, len(columns), size=(3.1, 2.4), sharex=True, sharey="row")
+    titles = {"agg/base": "forward: initial experts", "back/base": "backward: initial experts"}
+    for i, (name, title) in enumerate(titles.items()):
+        for j, regime in enumerate(columns):
+            axes = grid[i, j]
+            inside = [pair for pair in pairs if _is(pair, regime=regime)]
+            for index, pair in enumerate(inside):
+                _against_size(axes, pair, name, index)
+            axes.set(yscale="log", title=f"{title}, regime {regime}")
+            size_axis(axes, scales(inside[0]))
+        grid[i, 0].set_ylabel("root mean square")
+    for axes in grid[-1]:
+        axes.set_xlabel("scale factor of the model")
+    last = steps(pairs[0])[-1]
     describe(
         figure,
-        f"Exponents: {_model(check)}",
-        _note(check, "95 % interval of the mean over runs"),
+        "Terms of the experts' sum that come from their initial weights",
+        f"After {last} updates. Points: mean over runs, bars: standard error; dashed: the exponent "
+        "of counting,\nthrough the point of the largest size.",
+        legend_of=list(grid.ravel()),
+        columns=4,
+    )
+    return figure
+
+
+@styled
+def sweeps(pairs: Sequence[Pair]) -> Figure:
+    """Held-out loss against learning rate: a panel for each case, a curve for each size."""
+    rows = sorted({pair.theory.problem["optimizer"] for pair in pairs}, reverse=True)
+    columns = sorted({pair.theory.problem["parameterization"] for pair in pairs})
+    figure, grid = panels(len(rows), len(columns), size=(3.9, 2.9), sharey="row", sharex="row")
+    for i, optimizer in enumerate(rows):
+        for j, name in enumerate(columns):
+            for pair in pairs:
+                if _is(pair, optimizer=optimizer, parameterization=name):
+                    draw_sweep(grid[i, j], sweep(pair))
+            grid[i, j].set_title(f"{_NAMES.get(name, name)}, {_OPTIMIZERS[optimizer]}")
+        grid[i, 0].set_ylabel("held-out loss")
+    for axes in grid[-1]:
+        axes.set_xlabel("factor of the base's learning rates")
+    problem = rebuilt(pairs[0].theory)
+    describe(
+        figure,
+        f"Learning-rate transfer in regime {problem.regime}",
+        f"After {problem.updates} updates. Means and range over runs; stars: fitted optimum. "
+        "Factors at which a run diverged are left out.",
+        legend_of=list(grid.ravel()),
+        columns=4,
+    )
+    return figure
+
+
+@styled
+def sharing(pairs: Sequence[Pair]) -> Figure:
+    """Exponents of the three terms at the start, a panel for each regime."""
+    regimes = sorted({pair.theory.problem["regime"] for pair in pairs}, reverse=True)
+    figure, grid = panels(1, len(regimes), size=(3.8, 3.0), sharey=True)
+    labels = ["sum over experts", "signal at an expert", "adjoint of the sum"]
+    for axes, regime in zip(grid[0], regimes, strict=True):
+        inside = [pair for pair in pairs if _is(pair, regime=regime)]
+        for index, pair in enumerate(inside):
+            lines = [exponent(pair, name, 0) for name in START]
+            label = f"sharing: {pair.theory.problem['sharing']}"
+            at = np.arange(len(START)) + 0.22 * (index - (len(inside) - 1) / 2)
+            axes.errorbar(
+                at, [line.slope for line in lines], [_half(line) for line in lines], capsize=2,
+                fmt=marker(index), color=colour(index), label=label,
+            )  # fmt: skip
+            axes.plot(
+                at, [predicted(pair, name, 0) for name in START], "_", color=THEORY, markersize=14,
+                label="counting",
+            )  # fmt: skip
+        axes.axhline(0.0, color="#999999", linewidth=0.8)
+        axes.set_xticks(range(len(START)), labels)
+        axes.set_title(_growth(regime))
+    grid[0, 0].set_ylabel("exponent in the scale factor")
+    describe(
+        figure,
+        "Experts that start from one draw: how terms grow at the start",
+        "At initialisation. Mean over runs, fit to the three largest sizes; bars: 95 % interval.",
         legend_of=list(grid[0]),
         columns=4,
     )
     return figure
 
 
-def _model(check: "CoordinateCheck") -> str:
-    """Parameterization, optimiser and regime."""
-    recipe = check.plan.recipe
-    return f"{recipe.parameterization}, {recipe.optimizer}, regime {check.plan.regime}"
-
-
-def _note(check: "CoordinateCheck", bars: str) -> str:
-    """What points and bars are."""
-    seeds = check.solution["seed"].size
-    return f"Means over {seeds} runs; bars: {bars}."
-
-
 @styled
-def transfer_figure(result: "LearningRateTransfer") -> Figure:
-    """Held-out loss against learning rate, one curve for each size, with the optimum marked."""
-    figure, grid = panels(1, 1, size=(4.6, 3.2))
-    axes = grid[0, 0]
-    for i, (size, optimum) in enumerate(zip(result.sizes, result.optima, strict=True)):
-        shown = np.isfinite(result.loss[i]).all(axis=1)
-        runs, x = result.loss[i][shown], np.array(result.factors)[shown]
-        mean = runs.mean(axis=1)
-        axes.errorbar(
-            x, mean, [mean - runs.min(axis=1), runs.max(axis=1) - mean], color=colour(i),
-            marker=marker(i), markersize=4, capsize=2, label=f"size {size}",
-        )  # fmt: skip
-        if np.isfinite(optimum.loss):
-            axes.plot(
-                optimum.factor, optimum.loss, marker="*", markersize=12, color=colour(i),
-                markeredgecolor="black", linestyle="none", zorder=4,
-            )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator([float(f) for f in result.factors]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yscale("log")
-    axes.set_xlabel("factor of the base's learning rates")
-    axes.set_ylabel(f"held-out loss after {result.settings['steps']} updates")
-    shift = f"optimum moves by {result.shift:+.2f} octaves when the size doubles"
-    describe(
-        figure, f"Learning-rate transfer: {result.settings['parameterization']}",
-        f"{shift}.\nMeans and range over {result.loss.shape[2]} runs; stars: fitted optimum. "
-        "Diverged runs are left out.",
-        legend_of=[axes], columns=4,
-    )  # fmt: skip
+def traps(pairs: Sequence[Pair]) -> Figure:
+    """What each trap does and what its remedy leaves, run by run, beside what is expected."""
+    names = [name for name in TRAPS if any(_is(pair, trap=name) for pair in pairs)]
+    figure, grid = panels(1, len(names), size=(2.5, 2.9))
+    for axes, name in zip(grid[0], names, strict=True):
+        for pair in pairs:
+            if not _is(pair, trap=name) or not pair.sizes:
+                continue
+            at = int(pair.theory.problem["avoided"])
+            runs = pair.runs("outcome", pair.sizes[-1]).values
+            spread = np.linspace(-0.12, 0.12, len(runs)) if len(runs) > 1 else np.zeros(1)
+            axes.plot(at + spread, runs, "o", color=colour(2 - at), markersize=4, label="runs")
+            outcome = float(pair.theory["outcome"])
+            axes.hlines(outcome, at - 0.3, at + 0.3, color=THEORY, label="expected", zorder=1)
+        axes.set_xticks([0, 1], ["trap", "avoided"])
+        axes.set_xlim(-0.6, 1.6)
+        axes.set_title(name.replace("-", " "))
+        axes.set_ylabel(f"${TRAPS[name].symbol}$")
+        axes.set_ylim(bottom=min(-0.1, axes.get_ylim()[0]))
+        axes.margins(y=0.15)
+    notes = "\n".join(f"{name.replace('-', ' ')}: {TRAPS[name].measured}" for name in names)
+    describe(figure, "Traps of mixtures of experts", notes, legend_of=list(grid[0]), columns=2)
     return figure
+
+
+def _shown(pairs: Sequence[Pair]) -> list[str]:
+    """Observables that are judged in some case, in the order of their groups."""
+    last = steps(pairs[0])[-1]
+    judged = {
+        line.observable
+        for pair in pairs
+        for line in exponents(pair)
+        if line.step == last and line.verdict != "not judged"
+    }
+    kept = [name for name in sorted(judged) if name.startswith(_GROUPS)]
+    return sorted(kept, key=lambda name: [name.startswith(g) for g in _GROUPS].index(True))
+
+
+def _column(axes: Axes, pair: Pair, names: Sequence[str], index: int, count: int) -> None:
+    """All exponents of one case, a little above or below their line."""
+    last, shift = steps(pair)[-1], 0.16 * (index - (count - 1) / 2)
+    style = {"color": colour(index), "marker": marker(index), "markersize": 4, "capsize": 2}
+    name = pair.theory.problem["parameterization"]
+    for line in exponents(pair):
+        if line.step != last or line.observable not in names or np.isnan(line.slope):
+            continue
+        at = names.index(line.observable)
+        face = "white" if line.verdict == "fail" else colour(index)
+        axes.errorbar(
+            line.slope, at - 2 * shift, xerr=_half(line), linestyle="none", markerfacecolor=face,
+            label=_NAMES.get(name, name), **style,
+        )  # fmt: skip
+        axes.plot([line.predicted], [at], "|", color=THEORY, markersize=11, label="scale-stable")
+
+
+def _against_size(axes: Axes, pair: Pair, name: str, index: int) -> None:
+    """One observable against size, with the slope that counting gives."""
+    last = steps(pair)[-1]
+    runs, x = values(pair, name, last), scales(pair) * 1.04**index  # side by side
+    mean = runs.mean(axis=0)
+    error = runs.std(axis=0, ddof=1) / np.sqrt(len(runs)) if len(runs) > 1 else None
+    axes.errorbar(
+        x, mean, error, color=colour(index), marker=marker(index), markersize=4, linestyle="none",
+        capsize=2, label=_case(pair),
+    )  # fmt: skip
+    power = predicted(pair, name, last)
+    if power is not None:
+        axes.plot(x, mean[-1] * (x / x[-1]) ** power, "--", color=colour(index), linewidth=1)
+
+
+def _half(line: Exponent) -> float:
+    """Half of the 95 % interval; 0 where there is none."""
+    return 0.0 if np.isnan(line.se) else line.high - line.slope
+
+
+def _case(pair: Pair) -> str:
+    problem = pair.theory.problem
+    name = problem["parameterization"]
+    return f"{_NAMES.get(name, name)}, {_OPTIMIZERS[problem['optimizer']]}"
+
+
+def _growth(regime: str) -> str:
+    """How a ladder grows, in words."""
+    return {"between": "expert width as the root of N, experts as N"}.get(
+        regime, f"regime {regime}"
+    )
+
+
+def _is(pair: Pair, **wanted: str) -> bool:
+    """Whether the problem of a pair has these values."""
+    return all(pair.theory.problem[name] == value for name, value in wanted.items())
+
+
+FIGURES = {
+    "exponents": FigureKind(
+        exponent_table, "Exponents of all observables, muP beside MSSP.", needs=("exponent",),
+        runs=True,
+    ),
+    "base-terms": FigureKind(
+        base_terms, "Base terms against size.", needs=("exponent",), runs=True
+    ),
+    "sweeps": FigureKind(
+        sweeps, "Loss against learning rate for every size.", needs=("optimum_ratio",), runs=True
+    ),
+    "sharing": FigureKind(
+        sharing, "Exponents at the start for every way of sharing.", needs=("exponent",), runs=True
+    ),
+    "traps": FigureKind(traps, "Traps and their remedies.", needs=("outcome",), runs=True),
+}  # fmt: skip

@@ -35,6 +35,7 @@ OBSERVABLES: dict[str, tuple[str, str]] = {
     "act/u": ("u_i", "preactivations of experts"),
     "act/o": ("o_i", "outputs of single experts"),
     "act/aggregate": ("r", "weighted sum over experts"),
+    "back/signal": (r"K N_e\,\partial L/\partial u_i", "signal at the preactivations of experts"),
     "router/used": ("", "experts that received any input"),
     "router/entropy": ("", "entropy of the gates of an input"),
     "router/gate_max": (r"\max\varphi", "largest gate"),

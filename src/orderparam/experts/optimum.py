@@ -42,14 +42,17 @@ def find_optimum(
     if seeds > 1:
         generator = np.random.default_rng(0)
         draws = generator.integers(seeds, size=(_BOOTSTRAP, seeds))
-        logs = [math.log2(_parabola(factors, loss[:, draw].mean(axis=1))) for draw in draws]
+        logs = [math.log2(best_factor(factors, loss[:, draw].mean(axis=1))) for draw in draws]
         se = float(np.std(logs))
     edge = lowest == 0 or lowest == len(factors) - 1
-    return Optimum(size, _parabola(factors, mean), se, float(mean[lowest]), edge)
+    return Optimum(size, best_factor(factors, mean), se, float(mean[lowest]), edge)
 
 
-def _parabola(factors: tuple[float, ...], mean: Float[np.ndarray, " factor"]) -> float:
-    """Where a parabola in log2(factor) through the lowest point and its neighbours is lowest."""
+def best_factor(factors: tuple[float, ...], mean: Float[np.ndarray, " factor"]) -> float:
+    """Where a parabola in log2(factor) through the lowest point and its neighbours is lowest.
+
+    The lowest point itself where a neighbour is missing or diverged.
+    """
     lowest = int(np.where(np.isfinite(mean), mean, np.inf).argmin())
     start = min(max(lowest - 1, 0), len(factors) - NEIGHBOURS)
     window = slice(start, start + NEIGHBOURS)

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,3 +73,21 @@ def find_builder(name: str) -> Builder:
         raise InvalidProblem(
             f"The builder {name!r} cannot be imported ({error}); check its module and function."
         ) from error
+
+
+def run_list(seeds: int | Sequence[int]) -> list[int]:
+    """The seed of each run, from their number or given one by one.
+
+    Raises:
+        InvalidProblem: If there is no run, or a seed is not a distinct integer of at least 0.
+    """
+    if isinstance(seeds, bool):
+        runs: list[int] = []
+    else:
+        runs = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not runs or len(set(runs)) < len(runs) or any(not isinstance(s, int) or s < 0 for s in runs):
+        raise InvalidProblem(
+            f"Argument `seeds` must be a number of runs of at least 1, or distinct seeds, but is "
+            f"{seeds!r}; use 3."
+        )
+    return runs

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from orderparam.errors import InvalidProblem
 from orderparam.experts.adapters.extras import needed
 from orderparam.experts.optimum import NEIGHBOURS, Optimum, find_optimum
-from orderparam.experts.setup import Builder
+from orderparam.experts.setup import Builder, run_list
 from orderparam.progress import progress as progress_bar
 from orderparam.results.files import atomic_write
 
@@ -75,7 +75,7 @@ class LearningRateTransfer:
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write `transfer.json` and `transfer.png`."""
-        from orderparam.experts.figures import transfer_figure
+        from orderparam.experts.check_figures import transfer_figure
         from orderparam.plots import export
 
         place = Path(folder)
@@ -92,7 +92,7 @@ def learning_rate_transfer(
     sizes: Sequence[int] = (1, 2, 4),
     factors: Sequence[float] = (0.5, 1.0, 2.0),
     steps: int = 80,
-    seeds: int = 2,
+    seeds: int | Sequence[int] = 2,
     parameterization: str = "mssp",
     progress: bool = True,
     **settings: Any,
@@ -104,7 +104,7 @@ def learning_rate_transfer(
         sizes: Scale factors, increasing, two or more.
         factors: Factors of the base's learning rates, positive and increasing, three or more.
         steps: Updates of every run.
-        seeds: Runs of every point.
+        seeds: Runs of every point: their number, or the seed of each.
         parameterization: Passed to the builder.
         progress: Show a progress bar where the error stream is a terminal.
         **settings: Passed to the builder.
@@ -119,12 +119,13 @@ def learning_rate_transfer(
     Source: Vankadara et al. (2026); experts.md section 7.
     """
     needed("torch", "torch")
-    _check(sizes, factors, steps, seeds)
-    loss = np.full((len(sizes), len(factors), seeds), np.inf)
+    _check(sizes, factors, steps)
+    runs = run_list(seeds)
+    loss = np.full((len(sizes), len(factors), len(runs)), np.inf)
     with progress_bar(loss.size, "learning-rate transfer", progress) as advance:
-        for i, j, seed in np.ndindex(*loss.shape):
-            setup = builder(sizes[i], seed, parameterization, factor=factors[j], **settings)
-            loss[i, j, seed] = _trained(setup, steps)
+        for i, j, run in np.ndindex(*loss.shape):
+            setup = builder(sizes[i], runs[run], parameterization, factor=factors[j], **settings)
+            loss[i, j, run] = _trained(setup, steps)
             advance()
     described = {"parameterization": parameterization, "steps": steps, **settings}
     return judged(tuple(sizes), tuple(float(f) for f in factors), loss, described)
@@ -189,7 +190,7 @@ def _trained(setup: Any, steps: int) -> float:
     return final if final < _DIVERGED * start else math.inf
 
 
-def _check(sizes: Sequence[int], factors: Sequence[float], steps: int, seeds: int) -> None:
+def _check(sizes: Sequence[int], factors: Sequence[float], steps: int) -> None:
     """Refuse grids that cannot show an optimum."""
     rising = list(sizes) == sorted(set(sizes)) and list(factors) == sorted(set(factors))
     if not rising or len(sizes) < 2 or len(factors) < NEIGHBOURS or min(factors) <= 0:
@@ -197,8 +198,7 @@ def _check(sizes: Sequence[int], factors: Sequence[float], steps: int, seeds: in
             "A sweep needs two or more increasing sizes and three or more increasing positive "
             f"factors, but has sizes {list(sizes)} and factors {list(factors)}; give more."
         )
-    if not (isinstance(steps, int) and isinstance(seeds, int) and steps >= 1 and seeds >= 1):
+    if not isinstance(steps, int) or steps < 1:
         raise InvalidProblem(
-            f"Arguments `steps` and `seeds` must be at least 1, but are {steps!r} and {seeds!r}; "
-            "choose larger ones."
+            f"Argument `steps` must be at least 1, but is {steps!r}; choose a larger number."
         )

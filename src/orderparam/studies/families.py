@@ -23,6 +23,7 @@ from orderparam.studies.toml_text import Path
 Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 FAMILIES: dict[str, str] = {
+    "experts": "orderparam.experts",
     "kernels": "orderparam.kernels",
     "mixtures": "orderparam.mixtures",
     "online": "orderparam.online",

@@ -62,11 +62,15 @@ def run_study(
 
     Raises:
         InvalidProblem: Before any work, for a mistake in the study.
+        MissingExtra: Before any work, if an experiment needs a package that is not installed.
         Busy: If another process runs the same study in this store.
     """
     family = family_of(study, source)
     family.check_names(study)
     cases = build_cases(study, family)
+    if study.experiment is not None:
+        for case in cases:
+            case.built.problem.require_packages()
     _announce(study, cases, say)
     resolved = study.model_dump(mode="json", exclude={"quick"})
     inputs = {key: value for key, value in resolved.items() if key in _DECIDING}

@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import normalised
+from orderparam.experts.rules.shape import Shape
 from orderparam.experts.setup import Setup
 
 Squares = dict[str, list[torch.Tensor]]
@@ -63,7 +64,7 @@ class Recorder:
         squares: Squares = {}
         self._modules(squares, self.first, now)
         for prefix in self.setup.experts:
-            _experts(squares, prefix, self.first, now, self.setup.plan.target.width)
+            _experts(squares, prefix, self.first, now, self.setup.plan.target)
         self._gradients(squares)
         found = {name: rms(parts) for name, parts in squares.items()}
         found["act/output"] = rms([now.output])
@@ -164,7 +165,7 @@ def _apply(module: Any, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return functional_call(module, changed, (x,))
 
 
-def _experts(squares: Squares, prefix: str, first: State, now: State, width: int) -> None:
+def _experts(squares: Squares, prefix: str, first: State, now: State, shape: Shape) -> None:
     """Terms of the aggregate and of its adjoint, and activations of single experts."""
     tap, start = now.taps[prefix], first.taps[prefix]
     with torch.no_grad():
@@ -187,7 +188,9 @@ def _experts(squares: Squares, prefix: str, first: State, now: State, width: int
         for term, value in _products(
             ones, (w_in0.mT, (w_in - w_in0).mT), (signal0, signal - signal0)
         ).items():
-            _add(squares, f"back/{term}", value * width * count)
+            _add(squares, f"back/{term}", value * shape.width * count)
+        sizes = shape.sizes
+        _add(squares, "back/signal", signal * sizes["active"] * sizes["expert"] * count)
 
 
 def _activations(squares: Squares, tap: Any) -> None:

@@ -6,24 +6,14 @@ from typing import Any
 
 import torch
 
-from orderparam.errors import InvalidProblem
 from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
+from orderparam.experts.models.ladders import MLP, TRANSFORMER, grown, rule_regime
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture, mlp_base_std, natural_rates
 from orderparam.experts.models.tasks import Task, cross_entropy, digits_task, token_task
 from orderparam.experts.models.transformer import TRANSFORMER_RULES, TransformerMixture
 from orderparam.experts.rules.shape import Shape
 from orderparam.experts.setup import Setup
 
-_MLP_BASE = {
-    "I": Shape(width=64, experts=4, expert_width=64),
-    "II": Shape(width=64, experts=8, expert_width=4),
-    "III": Shape(width=32, experts=4, expert_width=32),
-}
-_LM_BASE = {
-    "I": Shape(width=64, experts=4, expert_width=64, layers=2),
-    "II": Shape(width=64, experts=8, expert_width=8, layers=2),
-    "III": Shape(width=32, experts=4, expert_width=32, layers=2),
-}
 # Somewhat below the rate at which the base learns best in 60 steps.
 _FACTOR = {"sgd": 1.5, "adamw": 0.05}
 _TASKS: dict[str, Task] = {}
@@ -48,7 +38,7 @@ def mlp_mixture(
         size: Scale factor, at least 1.
         seed: Of initial values and of the order of the data.
         parameterization: As in `Recipe`.
-        regime: `I`, `II` or `III`.
+        regime: `I`, `II`, `III`, or `between` for experts whose width grows as a root.
         optimizer: `sgd` or `adamw`.
         factor: Multiplies the natural learning rates; 1.5 for SGD and 0.05 for Adam if `None`.
         sharing: As in `Recipe`.
@@ -56,10 +46,10 @@ def mlp_mixture(
         zero_head: Whether the head starts at zero.
         eps: Epsilon of Adam at the base.
     """
-    base = _base(_MLP_BASE, regime)
+    base = MLP.base(regime)
     target = grown(base, regime, size)
     plan_of: dict[str, Any] = {
-        "regime": regime,
+        "regime": rule_regime(regime),
         "parameterization": parameterization,
         "optimizer": optimizer,
     }
@@ -91,6 +81,7 @@ def transformer_mixture(
     *,
     regime: str = "II",
     rate: float = 0.01,
+    factor: float = 1.0,
     batch_size: int = 16,
     sharing: str | None = None,
 ) -> Setup:
@@ -102,12 +93,16 @@ def transformer_mixture(
         parameterization: As in `Recipe`.
         regime: `I`, `II` or `III`.
         rate: Learning rate of the base.
+        factor: Multiplies it, as a sweep over learning rates does.
         batch_size: Sequences of a training step.
         sharing: As in `Recipe`.
     """
-    base = _base(_LM_BASE, regime)
+    base = TRANSFORMER.base(regime)
     target = grown(base, regime, size)
-    plan_of: dict[str, Any] = {"regime": regime, "parameterization": parameterization}
+    plan_of: dict[str, Any] = {
+        "regime": rule_regime(regime),
+        "parameterization": parameterization,
+    }
     if parameterization == "mssp":
         plan_of["sharing"] = sharing
     with torch.device("meta"):
@@ -119,28 +114,12 @@ def transformer_mixture(
     return Setup(
         model=model,
         plan=plan,
-        optimizer=_optimizer(plan, model, "adamw", rate, 1e-8),
+        optimizer=_optimizer(plan, model, "adamw", rate * factor, 1e-8),
         batch=lambda step: task.batch(step, batch_size, seed),
         loss=cross_entropy,
         probe=(task.inputs[:16], task.labels[:16]),
         test=(task.test_inputs, task.test_labels),
         experts={f"blocks.{i}.experts": block.experts for i, block in enumerate(model.blocks)},
-    )
-
-
-def grown(base: Shape, regime: str, size: int) -> Shape:
-    """The base, `size` times as large, in the way of a regime."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise InvalidProblem(
-            f"A size must be an integer of at least 1, but is {size!r}; choose one."
-        )
-    sizes = base.sizes
-    return Shape(
-        width=base.width * size,
-        experts=sizes["experts"] * (1 if regime == "I" else size),
-        active=sizes["active"] * (1 if regime == "I" else size),
-        expert_width=sizes["expert"] * (1 if regime == "II" else size),
-        layers=base.layers,
     )
 
 
@@ -152,13 +131,6 @@ def _aggregation(plan: TorchPlan) -> float:
     if plan.recipe.parameterization in ("sp", "sp_lr1n", "ntp"):
         return 1 / plan.target.sizes["active"]
     return plan.forward_multipliers.aggregation / plan.base.sizes["active"]
-
-
-def _base(table: dict[str, Shape], regime: str) -> Shape:
-    """The base of a regime."""
-    if regime not in table:
-        raise InvalidProblem(f"The regime must be one of {', '.join(table)}, but is {regime!r}.")
-    return table[regime]
 
 
 def _task(name: str) -> Task:
