@@ -84,6 +84,14 @@ def test_linear_convolutions_are_exact():
         np.testing.assert_allclose(sampled[name], exact[name], rtol=2e-3, atol=1e-3)
 
 
+def test_predictions_that_kernels_drive_do_not_depend_on_what_is_saved():
+    task = problem(CNN(2, "erf", shape=3, kernel_size=2), gamma0=1.0, learning_rate=1.0)
+    method = op.kernels.GradientIndependence(256, 2, 1e-2)
+    every, two = (op.solve(task, method, save=op.SavePlan(steps=n), progress=False) for n in (6, 2))
+    assert np.abs(every["f"].values[-1]).max() > 0.01
+    np.testing.assert_array_equal(every["f"].values[[0, -1]], two["f"].values)
+
+
 @pytest.mark.validate
 def test_a_single_position_is_the_fully_connected_network():
     single = problem(CNN(2, "linear", shape=1, channels=5, kernel_size=1))

@@ -59,6 +59,17 @@ def test_flow_of_one_linear_layer_follows_its_equations():
     )
 
 
+def test_the_estimate_counts_the_divided_steps():
+    data = op.data.gaussian(count=3, dimension=6, seed=1)
+    plain = op.kernels.KernelEvolution(MLP(2), data, learning_rate=0.2, steps=20)
+    method = op.kernels.Causal(256, 2)
+    one, all_of_them = (
+        op.estimate(task, method) for task in (plain, replace(plain, gradient_flow=True))
+    )
+    steps = sum(19 * division + 1 for division in (1, 2, 4, 8))
+    assert all_of_them.seconds == pytest.approx(one.seconds * steps / 20)
+
+
 def test_theory_and_networks_flow_alike():
     task = problem(MLP(2, "tanh"), gamma0=2.0)
     theory = op.solve(task, op.kernels.Causal(1024, 4, 1e-4), progress=False)

@@ -89,6 +89,9 @@ def test_the_static_kernel_follows_fresh_data():
 
 
 def test_the_static_kernel_says_what_it_cannot_do():
+    for kind, kink in (("relu", True), ("tanh", False)):
+        solution = op.solve(lazy(MLP(1, kind)), op.kernels.StaticNTK(), progress=False)
+        assert ("kink" in solution.message) == kink
     with pytest.raises(UnsupportedCombination, match="weight decay"):
         op.solve(lazy(MLP(1), weight_decay=0.1), op.kernels.StaticNTK(), progress=False)
     with pytest.raises(UnsupportedCombination, match="equal-time"):

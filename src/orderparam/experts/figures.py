@@ -6,27 +6,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orderparam.experts.check_figures import draw_sweep, size_axis
-from orderparam.experts.claims import START
-from orderparam.experts.exponents import Exponent
+from orderparam.experts.check_figures import size_axis
+from orderparam.experts.figure_parts import NAMES, OPTIMIZERS, half, is_case
 from orderparam.experts.measures import (
-    exponent,
     exponents,
     predicted,
-    rebuilt,
     scales,
     steps,
-    sweep,
     values,
 )
-from orderparam.experts.traps import TRAPS
+from orderparam.experts.outcome_figures import sharing, sweeps, traps
 from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.pair import Pair
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 
 SYMBOLS: dict[str, str] = {}
-_NAMES = {"mup": "muP", "mssp": "MSSP", "sp": "standard"}
-_OPTIMIZERS = {"sgd": "SGD", "adamw": "Adam"}
 _GROUPS = ("agg/", "back/", "act/psi", "act/u", "act/o", "eff/", "prop/", "grad/")
 
 
@@ -41,10 +35,10 @@ def exponent_table(pairs: Sequence[Pair]) -> Figure:
     for i, optimizer in enumerate(rows):
         for j, regime in enumerate(columns):
             axes = grid[i, j]
-            inside = [p for p in pairs if _is(p, optimizer=optimizer, regime=regime)]
+            inside = [p for p in pairs if is_case(p, optimizer=optimizer, regime=regime)]
             for index, pair in enumerate(inside):
                 _column(axes, pair, names, index, len(inside))
-            axes.set_title(f"regime {regime}, {_OPTIMIZERS[optimizer]}")
+            axes.set_title(f"regime {regime}, {OPTIMIZERS[optimizer]}")
             axes.grid(axis="y", alpha=0.25, linewidth=0.5)
         grid[i, 0].set_yticks(range(len(names)), names)
     for axes in grid[-1]:
@@ -73,7 +67,7 @@ def base_terms(pairs: Sequence[Pair]) -> Figure:
     for i, (name, title) in enumerate(titles.items()):
         for j, regime in enumerate(columns):
             axes = grid[i, j]
-            inside = [pair for pair in pairs if _is(pair, regime=regime)]
+            inside = [pair for pair in pairs if is_case(pair, regime=regime)]
             for index, pair in enumerate(inside):
                 _against_size(axes, pair, name, index)
             axes.set(yscale="log", title=f"{title}, regime {regime}")
@@ -90,93 +84,6 @@ def base_terms(pairs: Sequence[Pair]) -> Figure:
         legend_of=list(grid.ravel()),
         columns=4,
     )
-    return figure
-
-
-@styled
-def sweeps(pairs: Sequence[Pair]) -> Figure:
-    """Held-out loss against learning rate: a panel for each case, a curve for each size."""
-    rows = sorted({pair.theory.problem["optimizer"] for pair in pairs}, reverse=True)
-    columns = sorted({pair.theory.problem["parameterization"] for pair in pairs})
-    figure, grid = panels(len(rows), len(columns), size=(3.9, 2.9), sharey="row", sharex="row")
-    for i, optimizer in enumerate(rows):
-        for j, name in enumerate(columns):
-            for pair in pairs:
-                if _is(pair, optimizer=optimizer, parameterization=name):
-                    draw_sweep(grid[i, j], sweep(pair))
-            grid[i, j].set_title(f"{_NAMES.get(name, name)}, {_OPTIMIZERS[optimizer]}")
-        grid[i, 0].set_ylabel("held-out loss")
-    for axes in grid[-1]:
-        axes.set_xlabel("factor of the base's learning rates")
-    problem = rebuilt(pairs[0].theory)
-    describe(
-        figure,
-        f"Learning-rate transfer in regime {problem.regime}",
-        f"After {problem.updates} updates. Means and range over runs; stars: fitted optimum. "
-        "Factors at which a run diverged are left out.",
-        legend_of=list(grid.ravel()),
-        columns=4,
-    )
-    return figure
-
-
-@styled
-def sharing(pairs: Sequence[Pair]) -> Figure:
-    """Exponents of the three terms at the start, a panel for each regime."""
-    regimes = sorted({pair.theory.problem["regime"] for pair in pairs}, reverse=True)
-    figure, grid = panels(1, len(regimes), size=(3.8, 3.0), sharey=True)
-    labels = ["sum over experts", "signal at an expert", "adjoint of the sum"]
-    for axes, regime in zip(grid[0], regimes, strict=True):
-        inside = [pair for pair in pairs if _is(pair, regime=regime)]
-        for index, pair in enumerate(inside):
-            lines = [exponent(pair, name, 0) for name in START]
-            label = f"sharing: {pair.theory.problem['sharing']}"
-            at = np.arange(len(START)) + 0.22 * (index - (len(inside) - 1) / 2)
-            axes.errorbar(
-                at, [line.slope for line in lines], [_half(line) for line in lines], capsize=2,
-                fmt=marker(index), color=colour(index), label=label,
-            )  # fmt: skip
-            axes.plot(
-                at, [predicted(pair, name, 0) for name in START], "_", color=THEORY, markersize=14,
-                label="counting",
-            )  # fmt: skip
-        axes.axhline(0.0, color="#999999", linewidth=0.8)
-        axes.set_xticks(range(len(START)), labels)
-        axes.set_title(_growth(regime))
-    grid[0, 0].set_ylabel("exponent in the scale factor")
-    describe(
-        figure,
-        "Experts that start from one draw: how terms grow at the start",
-        "At initialisation. Mean over runs, fit to the three largest sizes; bars: 95 % interval.",
-        legend_of=list(grid[0]),
-        columns=4,
-    )
-    return figure
-
-
-@styled
-def traps(pairs: Sequence[Pair]) -> Figure:
-    """What each trap does and what its remedy leaves, run by run, beside what is expected."""
-    names = [name for name in TRAPS if any(_is(pair, trap=name) for pair in pairs)]
-    figure, grid = panels(1, len(names), size=(2.5, 2.9))
-    for axes, name in zip(grid[0], names, strict=True):
-        for pair in pairs:
-            if not _is(pair, trap=name) or not pair.sizes:
-                continue
-            at = int(pair.theory.problem["avoided"])
-            runs = pair.runs("outcome", pair.sizes[-1]).values
-            spread = np.linspace(-0.12, 0.12, len(runs)) if len(runs) > 1 else np.zeros(1)
-            axes.plot(at + spread, runs, "o", color=colour(2 - at), markersize=4, label="runs")
-            outcome = float(pair.theory["outcome"])
-            axes.hlines(outcome, at - 0.3, at + 0.3, color=THEORY, label="expected", zorder=1)
-        axes.set_xticks([0, 1], ["trap", "avoided"])
-        axes.set_xlim(-0.6, 1.6)
-        axes.set_title(name.replace("-", " "))
-        axes.set_ylabel(f"${TRAPS[name].symbol}$")
-        axes.set_ylim(bottom=min(-0.1, axes.get_ylim()[0]))
-        axes.margins(y=0.15)
-    notes = "\n".join(f"{name.replace('-', ' ')}: {TRAPS[name].measured}" for name in names)
-    describe(figure, "Traps of mixtures of experts", notes, legend_of=list(grid[0]), columns=2)
     return figure
 
 
@@ -204,8 +111,8 @@ def _column(axes: Axes, pair: Pair, names: Sequence[str], index: int, count: int
         at = names.index(line.observable)
         face = "white" if line.verdict == "fail" else colour(index)
         axes.errorbar(
-            line.slope, at - 2 * shift, xerr=_half(line), linestyle="none", markerfacecolor=face,
-            label=_NAMES.get(name, name), **style,
+            line.slope, at - 2 * shift, xerr=half(line), linestyle="none", markerfacecolor=face,
+            label=NAMES.get(name, name), **style,
         )  # fmt: skip
         axes.plot([line.predicted], [at], "|", color=THEORY, markersize=11, label="scale-stable")
 
@@ -225,27 +132,10 @@ def _against_size(axes: Axes, pair: Pair, name: str, index: int) -> None:
         axes.plot(x, mean[-1] * (x / x[-1]) ** power, "--", color=colour(index), linewidth=1)
 
 
-def _half(line: Exponent) -> float:
-    """Half of the 95 % interval; 0 where there is none."""
-    return 0.0 if np.isnan(line.se) else line.high - line.slope
-
-
 def _case(pair: Pair) -> str:
     problem = pair.theory.problem
     name = problem["parameterization"]
-    return f"{_NAMES.get(name, name)}, {_OPTIMIZERS[problem['optimizer']]}"
-
-
-def _growth(regime: str) -> str:
-    """How a ladder grows, in words."""
-    return {"between": "expert width as the root of N, experts as N"}.get(
-        regime, f"regime {regime}"
-    )
-
-
-def _is(pair: Pair, **wanted: str) -> bool:
-    """Whether the problem of a pair has these values."""
-    return all(pair.theory.problem[name] == value for name, value in wanted.items())
+    return f"{NAMES.get(name, name)}, {OPTIMIZERS[problem['optimizer']]}"
 
 
 FIGURES = {

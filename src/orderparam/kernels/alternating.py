@@ -96,7 +96,7 @@ class Alternating(KernelMethod):
         names = ("samples", "replicates", "tolerance", "damping", "rounds", "response")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of fields and two-time kernels, and time of some thirty rounds."""
         events, L = _events(problem), problem.network.depth
         arrays = events * (L * (10 * self.samples + 20 * events) + 6 * CHUNK * events)

@@ -18,7 +18,7 @@ from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.program import KernelProgram, kernel_program, layout
+from orderparam.kernels.program import KernelProgram, layout
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution
 
@@ -105,7 +105,7 @@ class Causal(KernelMethod):
         guess = independent * max(2.5 * digits - 2.5, 2.0) + len(inputs)
         return 64 * math.ceil(guess / 64)
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of spaces, histories and saved arrays, and time from the number of products."""
         network, samples = problem.network, problem.data.count + problem.data.test_count
         layers, block = network.depth, samples * network.positions
@@ -195,7 +195,7 @@ class Causal(KernelMethod):
             last = step
 
         return run(
-            kernel_program(problem, self.program).observing(grid),
+            self.program.of(problem).observing(grid),
             state,
             grid,
             fields_at=grid.tolist() if save.two_time else save.fields_at,

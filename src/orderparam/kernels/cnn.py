@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from jaxtyping import Array, Float
 from orderparam.engine.taps import Taps
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.activations import Activation
+from orderparam.kernels.checks import count
 from orderparam.kernels.network import Network
 
 READOUTS = ("pooled", "flattened")
@@ -68,8 +68,8 @@ class CNN(Network):
     ):
         super().__init__(depth, activation, weight_std, biases, bias_std)
         self.shape = _shape(shape)
-        self.channels = _count("channels", channels)
-        self.kernel_size = _count("kernel_size", kernel_size)
+        self.channels = count("channels", channels)
+        self.kernel_size = count("kernel_size", kernel_size)
         if self.kernel_size > min(self.shape):
             raise InvalidProblem(
                 f"The kernel_size of a CNN is {kernel_size}, larger than its inputs of shape "
@@ -153,16 +153,4 @@ def _shape(value: Any) -> tuple[int, ...]:
         raise InvalidProblem(
             f"The shape of a CNN is {value!r}; it must be a length, or a height and a width."
         )
-    return tuple(_count("shape", entry) for entry in entries)
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(value, bool):
-        raise InvalidProblem(
-            f"The {name} of a CNN is {value!r}; it must be an integer of at least 1."
-        )
-    return count
+    return tuple(count("shape", entry) for entry in entries)

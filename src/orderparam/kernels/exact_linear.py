@@ -12,7 +12,7 @@ from orderparam.kernels._supported import require_few_fields
 from orderparam.kernels.flow import KernelMethod
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.program import kernel_program, layout
+from orderparam.kernels.program import KernelProgram, layout
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
@@ -47,7 +47,7 @@ class ExactLinear(KernelMethod):
         """The settings as plain JSON values."""
         return {"name": self.name, "tolerance": self.tolerance}
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of histories and kernels, and time from the number of products."""
         samples, layers = problem.data.count + problem.data.test_count, problem.network.depth
         block, offsets = samples * problem.network.positions, problem.network.offsets
@@ -78,7 +78,7 @@ class ExactLinear(KernelMethod):
                 last = step
 
             result = run(
-                kernel_program(problem).observing(grid),
+                KernelProgram.of(problem).observing(grid),
                 state,
                 grid,
                 fields_at=grid.tolist() if save.two_time else (),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from orderparam.contract import Method, SavePlan
+from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Solution, Verdict
@@ -20,6 +20,9 @@ TOLERANCE = 1e-3
 
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 """Divisions of a step, tried in order."""
+
+USUAL = 4
+"""How many divisions are tried before the answer no longer moves, in most problems."""
 
 Train = Callable[[KernelEvolution, SavePlan], Solution]
 
@@ -34,6 +37,17 @@ class KernelMethod(Method):
         return with_small_steps(
             problem, save, lambda p, plan: self.descend(p, plan, seed, progress)
         )
+
+    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory and time of gradient descent; of gradient flow with steps divided as usual."""
+        if not problem.gradient_flow:
+            return self.cost(problem, save)
+        costs = [self.cost(*_divided(problem, save, m)) for m in SUBSTEPS[:USUAL]]
+        return Estimate(max(c.memory for c in costs), sum(c.seconds for c in costs))
+
+    @abc.abstractmethod
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory and time of gradient descent with the problem's own steps."""
 
     @abc.abstractmethod
     def descend(

@@ -1,6 +1,6 @@
 """The gradient-independence approximation: no responses, predictions driven by the kernel."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ class KernelDriven(KernelProgram):
         state = super().start(state)
         return state.keep("f", None, jnp.zeros_like(state.vectors["f0"]))
 
-    def observing(self, grid: Int[np.ndarray, " time"]) -> "KernelDriven":
+    def observing(self, grid: Int[np.ndarray, " time"]) -> Self:
         """The same program: the kernel drives every step, so that it is formed at every step."""
         del grid
         return self

@@ -64,7 +64,7 @@ class LinearKernels(KernelMethod):
         """The settings as plain JSON values."""
         return {"name": self.name, "tolerance": self.tolerance}
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory and time of the dense matrices."""
         size = (problem.data.count + problem.data.test_count) * problem.steps
         work = 10.0 * problem.network.depth * size**3 * problem.steps

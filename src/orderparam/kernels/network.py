@@ -1,7 +1,6 @@
 """The networks whose training is described: architecture, activation and scale of the weights."""
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from jaxtyping import Array
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.activations import Activation
 from orderparam.kernels.activations import activation as as_activation
+from orderparam.kernels.checks import count
 
 
 class Network(eqx.Module):
@@ -42,7 +42,7 @@ class Network(eqx.Module):
         biases: bool = False,
         bias_std: float = 0.0,
     ):
-        self.depth = _depth(depth)
+        self.depth = count("depth", depth)
         self.activation = as_activation(activation)
         self.weight_std = _weight_std(weight_std, self.depth)
         self.biases, self.bias_std = _biases(biases, bias_std)
@@ -157,19 +157,6 @@ class ResNet(Network):
     def config(self) -> dict[str, Any]:
         """The network as plain JSON values."""
         return {**super().config(), "branch_exponent": self.branch_exponent}
-
-
-def _depth(value: Any) -> int:
-    try:
-        depth = operator.index(value)
-    except TypeError:
-        depth = 0
-    if depth < 1 or isinstance(value, bool):
-        raise InvalidProblem(
-            f"The depth of a network is {value!r}; it must be an integer of at least 1, the "
-            "number of hidden layers."
-        )
-    return depth
 
 
 def _weight_std(value: Any, depth: int) -> tuple[float, ...]:

@@ -74,9 +74,9 @@ class Perturbation(KernelMethod):
         names = ("samples", "replicates", "tolerance", "strength")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Twice the time of the causal method, in its memory."""
-        cost = self._causal().estimate(problem, save)
+        cost = self._causal().cost(problem, save)
         return Estimate(cost.memory, 2 * cost.seconds)
 
     def descend(

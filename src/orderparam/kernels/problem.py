@@ -1,7 +1,6 @@
 """Kernel evolution: the description of what is trained, without any numerical setting."""
 
 import math
-import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from orderparam.contract import Method, Problem, SavePlan
 from orderparam.data import Data
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.batches import Batches, Schedule, schedule_factors
+from orderparam.kernels.checks import count
 from orderparam.kernels.losses import check_labels, loss_named
 from orderparam.kernels.network import Network
 from orderparam.results import Solution
@@ -97,7 +97,7 @@ class KernelEvolution(Problem):
             "For gamma0 = 0, the lazy limit, use the method static-ntk at any gamma0.",
         )
         self.learning_rate = _positive("learning_rate", learning_rate, "Choose a positive rate.")
-        self.steps = _count("steps", steps)
+        self.steps = count("steps", steps)
         self.centered = _flag("centered", centered)
         self.loss = loss_named(loss).name
         check_labels(loss_named(loss), data.targets(), "train")
@@ -222,15 +222,3 @@ def _real(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(value, bool):
-        raise InvalidProblem(
-            f"Argument `{name}` must be an integer of at least 1, but is {value!r}; choose one."
-        )
-    return count

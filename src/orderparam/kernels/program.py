@@ -5,6 +5,7 @@ One step: forward through the layers, error signal, backward, observe, then upda
 """
 
 import dataclasses
+from typing import Self
 
 import equinox as eqx
 import jax
@@ -31,33 +32,6 @@ def layers_of(problem: KernelEvolution) -> Layers:
 def layout(problem: KernelEvolution, response: bool = True) -> Layout:
     """Spaces and matrices of the problem's network."""
     return layers_of(problem).layout(response)
-
-
-def kernel_program(
-    problem: KernelEvolution, kind: "type[KernelProgram] | None" = None
-) -> "KernelProgram":
-    """The program that trains `problem`, of a `kind` of its own if given."""
-    data, batches, layers = problem.data, problem.batches, layers_of(problem)
-    train = layers.inputs(data.x)
-    inputs = np.concatenate([train, layers.inputs(data.x_test)])
-    fresh = None
-    if problem.one_pass:
-        inputs = inputs[len(train) :]
-        fresh = jnp.asarray(train)
-    elif inputs.ndim == 2:
-        inputs = _independent(inputs)
-    indices = None if batches is None else batches.indices(data.count, problem.steps)
-    numbers = (problem.gamma0, problem.rates(), problem.weight_decay, problem.momentum)
-    return (kind or KernelProgram)(
-        layers,
-        problem.loss,
-        problem.centered,
-        jnp.asarray(inputs),
-        jnp.asarray(data.targets()),
-        fresh,
-        None if indices is None else jnp.asarray(indices),
-        *(jnp.asarray(np.asarray(number, dtype=float)) for number in numbers),
-    )
 
 
 def _independent(inputs: Float[np.ndarray, "sample d"]) -> Float[np.ndarray, "sample rank"]:
@@ -99,7 +73,32 @@ class KernelProgram(Program):
     momentum: Float[Array, ""]
     observed: Bool[Array, " step"] | None = None
 
-    def observing(self, grid: Int[np.ndarray, " time"]) -> "KernelProgram":
+    @classmethod
+    def of(cls, problem: KernelEvolution) -> Self:
+        """The program that trains `problem`."""
+        data, batches, layers = problem.data, problem.batches, layers_of(problem)
+        train = layers.inputs(data.x)
+        inputs = np.concatenate([train, layers.inputs(data.x_test)])
+        fresh = None
+        if problem.one_pass:
+            inputs = inputs[len(train) :]
+            fresh = jnp.asarray(train)
+        elif inputs.ndim == 2:
+            inputs = _independent(inputs)
+        indices = None if batches is None else batches.indices(data.count, problem.steps)
+        numbers = (problem.gamma0, problem.rates(), problem.weight_decay, problem.momentum)
+        return cls(
+            layers,
+            problem.loss,
+            problem.centered,
+            jnp.asarray(inputs),
+            jnp.asarray(data.targets()),
+            fresh,
+            None if indices is None else jnp.asarray(indices),
+            *(jnp.asarray(np.asarray(number, dtype=float)) for number in numbers),
+        )
+
+    def observing(self, grid: Int[np.ndarray, " time"]) -> Self:
         """The same program, which forms the kernels of images at the steps of `grid` alone.
 
         They cost as much as the step itself; kernels without positions cost next to nothing.

@@ -41,7 +41,7 @@ class StaticNTK(KernelMethod):
         """The settings as plain JSON values."""
         return {"name": self.name}
 
-    def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of the saved kernels, and time of the steps and quadratures."""
         samples, depth = problem.data.count + problem.data.test_count, problem.network.depth
         kept = len(save.grid(problem.steps)) * (2 * depth + 2) * samples**2
@@ -66,9 +66,16 @@ class StaticNTK(KernelMethod):
             method=self.config(),
             seed=seed,
             verdict=Verdict.CONVERGED,
-            message="Kernels frozen at initialisation: the limit gamma0 -> 0.",
+            message="Kernels frozen at initialisation: the limit gamma0 -> 0." + _accuracy(problem),
             diagnostics={"notes": []},
         )
+
+
+def _accuracy(problem: KernelEvolution) -> str:
+    """What quadrature leaves of kernels where the activation has a kink."""
+    if problem.network.activation.smooth:
+        return ""
+    return " The activation has a kink, where quadrature is accurate to about 1 %."
 
 
 def static_trajectory(problem: KernelEvolution, save: SavePlan) -> Trajectory:

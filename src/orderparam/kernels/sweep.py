@@ -14,7 +14,7 @@ from orderparam.kernels.causal import BLOWN_UP, Causal
 from orderparam.kernels.diagnosis import diagnose, judge
 from orderparam.kernels.pack import pack_theory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.program import kernel_program, layout
+from orderparam.kernels.program import layout
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
@@ -102,7 +102,7 @@ def _runs(
     states = [
         sampled_state(plan, method.samples, room, tolerance, (seed, r)) for r, tolerance in settings
     ]
-    programs = [kernel_program(problem, method.program) for problem in problems for _ in settings]
+    programs = [method.program.of(problem) for problem in problems for _ in settings]
     with progress_bar(int(grid[-1]) + 1, "sweep", progress) as advance:
         last = -1
 

@@ -17,14 +17,47 @@ _MARGINAL = 1e-6
 """Growth, relative to the largest rate, that rounding of the solution's zero modes explains."""
 
 
-def solution(problem: Any) -> Overlaps:
-    """Overlaps of one zero-loss solution, W = A^-1/2 O B^1/2 W* with O the first p* columns of 1.
+def critical_learning_rate(problem: Any) -> float:
+    """Largest learning rate at which the zero-loss solution does not grow away.
+
+    The velocity of the overlaps near the solution is `(eta J_1 + eta^2 J_2) d`, with the
+    Jacobians J_1 of gradient flow and J_2 of the SGD noise; the limit is where the largest real
+    part of an eigenvalue turns positive. For A, B and T multiples of 1 this is
+    `isotropic(problem).critical_learning_rate`.
 
     Args:
-        problem: A quadratic problem with one start, positive output weights and p >= p*.
+        problem: A quadratic problem with one start, positive output weights and p >= p*. Its own
+            learning rate does not enter, its momentum and batch size do.
 
     Raises:
-        UnsupportedCombination: If there is no solution of this form.
+        UnsupportedCombination: If it has no zero-loss solution in closed form.
+        InvalidProblem: If it has many starts.
+
+    Cost: two Jacobians and some sixty eigenvalue problems of p(p+1)/2 + p p* unknowns.
+
+    Source: online.md section 6.
+    """
+    at = _zero_loss(problem)
+    with jax.enable_x64(True):
+        flow, noise = (np.asarray(part) for part in _jacobians(problem, at))
+    largest = _MARGINAL * np.abs(np.linalg.eigvals(flow)).max()
+
+    def grows(rate: float) -> bool:
+        return bool(np.linalg.eigvals(flow + rate * noise).real.max() > largest)
+
+    low, high = 0.0, 1e-6
+    while not grows(high):
+        low, high = high, 2 * high
+        if high > 1e12:
+            raise UnsupportedCombination("The solution is stable at every learning rate.")
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if grows(middle) else (middle, high)
+    return low * problem.batch_size * (1 - problem.momentum)
+
+
+def _zero_loss(problem: Any) -> Overlaps:
+    """Overlaps of one zero-loss solution, W = A^-1/2 O B^1/2 W* with O the first p* columns of 1.
 
     Source: online.md section 4.1.
     """
@@ -50,43 +83,6 @@ def solution(problem: Any) -> Overlaps:
     scaled = np.sqrt(problem.B) * turn / np.sqrt(problem.A)[:, None]
     T = problem.start.T
     return Overlaps(scaled @ T @ scaled.T, scaled @ T, T)
-
-
-def critical_learning_rate(problem: Any) -> float:
-    """Largest learning rate at which the zero-loss solution does not grow away.
-
-    The velocity of the overlaps near the solution is `(eta J_1 + eta^2 J_2) d`, with the
-    Jacobians J_1 of gradient flow and J_2 of the SGD noise; the limit is where the largest real
-    part of an eigenvalue turns positive. For A, B and T multiples of 1 this is
-    `isotropic(problem).critical_learning_rate`.
-
-    Args:
-        problem: As in `solution`; its own learning rate does not enter, momentum and batch size do.
-
-    Raises:
-        UnsupportedCombination, InvalidProblem: As in `solution`.
-
-    Cost: two Jacobians and some sixty eigenvalue problems of p(p+1)/2 + p p* unknowns.
-
-    Source: online.md section 6.
-    """
-    at = solution(problem)
-    with jax.enable_x64(True):
-        flow, noise = (np.asarray(part) for part in _jacobians(problem, at))
-    largest = _MARGINAL * np.abs(np.linalg.eigvals(flow)).max()
-
-    def grows(rate: float) -> bool:
-        return bool(np.linalg.eigvals(flow + rate * noise).real.max() > largest)
-
-    low, high = 0.0, 1e-6
-    while not grows(high):
-        low, high = high, 2 * high
-        if high > 1e12:
-            raise UnsupportedCombination("The solution is stable at every learning rate.")
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (low, middle) if grows(middle) else (middle, high)
-    return low * problem.batch_size * (1 - problem.momentum)
 
 
 def _jacobians(
