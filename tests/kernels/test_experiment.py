@@ -11,14 +11,9 @@ import pytest
 from orderparam.contract import SavePlan
 from orderparam.data import Data
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
+from orderparam.kernels._runs import _group, _task, train_networks
 from orderparam.kernels._training import start
-from orderparam.kernels.experiment import (
-    _counts,
-    _group,
-    _task,
-    simulate_networks,
-    train_networks,
-)
+from orderparam.kernels.experiment import _counts, simulate_networks
 from orderparam.kernels.network import MLP
 from orderparam.kernels.problem import KernelEvolution
 

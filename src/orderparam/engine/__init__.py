@@ -17,8 +17,9 @@ from orderparam.engine.growth import (
 )
 from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.run import Program, Run, run
+from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.sharding import shard
-from orderparam.engine.space import SampledSpace, Space
+from orderparam.engine.space import Space
 from orderparam.engine.state import (
     Layout,
     MatrixSpec,

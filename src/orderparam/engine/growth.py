@@ -8,7 +8,8 @@ from jaxtyping import Array, Bool
 from orderparam.engine.exact import ExactSpace
 from orderparam.engine.history import History
 from orderparam.engine.matrix import GaussianMatrix
-from orderparam.engine.space import KnownSpace, SampledSpace
+from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.space import KnownSpace
 from orderparam.engine.state import State
 from orderparam.errors import CapacityExceeded
 

@@ -23,7 +23,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from orderparam.engine.history import History, record
+from orderparam.engine.history import History
+from orderparam.engine.recording import record
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.taps import Taps, adjoint, gathered
 from orderparam.errors import InvalidProblem

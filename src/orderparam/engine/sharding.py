@@ -5,7 +5,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from orderparam.engine.space import SampledSpace
+from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.state import State
 from orderparam.errors import InvalidProblem
 

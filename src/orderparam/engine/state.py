@@ -14,7 +14,8 @@ from orderparam.engine.exact import ExactSpace
 from orderparam.engine.finite import FiniteMatrix, FiniteSpace
 from orderparam.engine.history import History
 from orderparam.engine.matrix import GaussianMatrix, Scalar
-from orderparam.engine.space import KnownSpace, SampledSpace, Space
+from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.space import KnownSpace, Space
 from orderparam.engine.taps import PLAIN, Taps, checked
 from orderparam.errors import InvalidProblem
 

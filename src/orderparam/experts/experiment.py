@@ -137,8 +137,8 @@ def simulate_trap(
     """Fall into a trap, or avoid it.
 
     Returns:
-        `value` by size and run, and `outcome` by run: what is left at the largest size, or for the
-        balancing loss the exponent of `value` in the number of experts.
+        `value` by size and run, and `outcome` by run: `value` at the largest size, or for the
+        balancing loss its exponent in the number of experts, on the three largest sizes.
 
     Raises:
         InvalidProblem: If an argument is not allowed.
@@ -158,7 +158,7 @@ def simulate_trap(
             for run, own in enumerate(run_seeds(seed, runs)):
                 value[i, run] = measure(scale, own, problem.avoided)
                 advance()
-    outcome = run_slopes(value.T, np.array(sizes, float), len(sizes)) if grows else value[-1]
+    outcome = run_slopes(value.T, np.array(sizes, float)) if grows else value[-1]
     words, symbol = problem.measured
     variables = {
         "outcome": Variable(_RUNS, outcome[None], words, symbol),

@@ -22,7 +22,7 @@ class Exponent:
         step: Number of updates before it was measured.
         slope: Mean over seeds of the slope of log2(value) against log2(size), largest sizes.
         se: Its standard error over seeds; NaN with one seed.
-        low, high: Its 95 % interval (Student's t); NaN with one seed.
+        low, high: Its interval (Student's t); NaN with one seed.
         slope_all: The same slope over all sizes.
         predicted: What a scale-stable model has; NaN where nothing is predicted.
         verdict: `pass`, `fail`, `undecided` or `not judged`.
@@ -95,12 +95,12 @@ def expectation(observable: str, step: int, plan: ScalingPlan) -> Expectation:
 
 
 def fit(
-    values: Float[np.ndarray, "seed size"], sizes: Float[np.ndarray, " size"]
+    values: Float[np.ndarray, "seed size"], sizes: Float[np.ndarray, " size"], level: float = 0.95
 ) -> tuple[float, float, float, float, float]:
     """Mean slope, standard error, interval and slope over all sizes of log2 values.
 
     Returns:
-        Slope on the largest sizes, its standard error, both ends of its 95 % interval, and the
+        Slope on the largest sizes, its standard error, both ends of its interval, and the
         slope on all sizes; all NaN where a value is zero or not finite.
     """
     if not (np.isfinite(values).all() and (values > 0).all()) or len(sizes) < 2:
@@ -110,7 +110,7 @@ def fit(
     if count < 2:
         return mean, math.nan, math.nan, math.nan, float(slopes_all.mean())
     se = float(slopes.std(ddof=1) / math.sqrt(count))
-    half = float(stats.t.ppf(0.975, count - 1)) * se
+    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * se
     return mean, se, mean - half, mean + half, float(slopes_all.mean())
 
 
@@ -135,15 +135,16 @@ def judge(
     values: Float[np.ndarray, "seed size"],
     sizes: Float[np.ndarray, " size"],
     plan: ScalingPlan,
+    level: float = 0.95,
 ) -> Exponent:
     """Fit one observable and compare it with what is expected.
 
     It passes within max(0.1, 3 standard errors) of the prediction, or the wider tolerance that its
-    expectation names. It fails if all of its 95 % interval lies outside that tolerance, and is
-    undecided in between: more seeds or larger sizes would tell.
+    expectation names. It fails if all of its interval, of 95 % by default, lies outside that
+    tolerance, and is undecided in between: more seeds or larger sizes would tell.
     """
     expected = expectation(observable, step, plan)
-    slope, se, low, high, slope_all = fit(values, sizes)
+    slope, se, low, high, slope_all = fit(values, sizes, level)
     verdict, note = "not judged", expected.note
     if not np.isfinite(values).all():
         verdict, note = "fail", "not finite"

@@ -61,13 +61,13 @@ def exponent(pair: Pair, observable: str, step: int) -> Exponent:
     return judge(observable, step, values(pair, observable, step), scales(pair), plan)
 
 
-def exponents(pair: Pair) -> list[Exponent]:
-    """All exponents of a ladder."""
+def exponents(pair: Pair, level: float = 0.95) -> list[Exponent]:
+    """All exponents of a ladder, with intervals of a level."""
     assert pair.experiment is not None
     names = [str(name) for name in pair.experiment["measured"].values]
     plan = rebuilt(pair.theory).plan()
     return [
-        judge(name, step, values(pair, name, step), scales(pair), plan)
+        judge(name, step, values(pair, name, step), scales(pair), plan, level)
         for step in steps(pair)
         for name in names
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from orderparam.experts.measures import described, rebuilt, sweep, trained
 from orderparam.experts.predictions import stable
@@ -47,23 +48,40 @@ def size_helps(pairs: Sequence[Pair]) -> list[Finding]:
         result, kept = sweep(pair), stable(rebuilt(pair.theory).plan())
         sgd = pair.theory.problem["optimizer"] == "sgd"
         at = int(result.loss[0].mean(axis=1).argmin()) if sgd else 0
-        runs = np.log(result.loss[:, at])
-        change = runs[-1] - runs[0]
-        error = float(change.std(ddof=1) / np.sqrt(len(change))) if len(change) > 1 else None
-        means = result.loss[:, at].mean(axis=1)
-        monotone = bool(np.all(np.diff(means) < 0 if kept else np.diff(means) > 0))
-        ratio = float(np.exp(change.mean()))
-        name = (
-            f"loss of the largest over that of the smallest at factor {result.factors[at]:g}, "
-            f"{described(pair)}"
-        )
-        expected = "below 1, lower at each size" if kept else "above 1, higher at each size"
-        note = "losses " + ", ".join(f"{loss:.3g}" for loss in means)
-        error = None if error is None else ratio * error
-        found.append(Finding(name, ratio, expected, judged(monotone), error, note))
+        name = f"loss of the largest over that of the smallest at factor {result.factors[at]:g}, "
+        found.append(_trend(name + described(pair), result.loss[:, at], kept))
         if sgd:
             found.append(_best(pair, kept))
     return found
+
+
+def _trend(statement: str, loss: Float[np.ndarray, "size seed"], falls: bool) -> Finding:
+    """Whether losses fall, or rise, from the smallest to the largest size and nowhere turn back.
+
+    Judged run by run: at the ends by two standard errors, between neighbours by
+    three; a change between the ends within two is left open.
+    """
+    logs = np.log(loss)
+    change, error = _mean(logs[-1:] - logs[:1])
+    steps, errors = _mean(np.diff(logs, axis=0))
+    sign = 1.0 if falls else -1.0
+    turns = bool((sign * steps > 3 * errors).any())
+    clear = bool((sign * change + 2 * error < 0).all())
+    open_ = not clear and not turns and bool((sign * change < 2 * error).all())
+    ratio = float(np.exp(change[0]))
+    side = "below 1, nowhere rising" if falls else "above 1, nowhere falling"
+    note = "losses " + ", ".join(f"{value:.3g}" for value in loss.mean(axis=1))
+    verdict = "undecided" if open_ else judged(clear and not turns)
+    return Finding(statement, ratio, side, verdict, ratio * float(error[0]), note)
+
+
+def _mean(
+    runs: Float[np.ndarray, "size seed"],
+) -> tuple[Float[np.ndarray, " size"], Float[np.ndarray, " size"]]:
+    """Means over runs and their standard errors, 0 with a single run."""
+    count = runs.shape[1]
+    error = runs.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(len(runs))
+    return runs.mean(axis=1), error
 
 
 def _best(pair: Pair, kept: bool) -> Finding:

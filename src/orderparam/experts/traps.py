@@ -52,7 +52,8 @@ TRAPS: dict[str, Rule] = {
         "A schedule of factors keeps their ratios.",
     ),
     "balancing-loss": Rule(
-        "exponent of the balancing loss's gradient over the task's in the number of experts", "c",
+        "exponent, in the number of experts, of the balancing loss's gradient over the task's at "
+        "half the initial loss", "c",
         1.0, 0.0,
         "With a fixed weight the gradient of the balancing loss outgrows that of the task.",
         "Times the plan's multiplier it does not.",

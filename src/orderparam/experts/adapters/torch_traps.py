@@ -2,6 +2,7 @@
 
 # pyright: reportMissingImports=false
 
+import math
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from orderparam.experts.models.mixture import Experts, balancing_loss
 from orderparam.experts.models.tasks import cross_entropy
 
 _UPDATES = 15
-_ALIGNED = 40  # updates after which the task's gradient at the logits has its final exponent
+_LEFT, _PATIENCE = 0.5, 200  # share of the initial loss at which sizes are compared; most updates
 _FLOOR = 1e-3
 _ACTIVE, _EXPERTS, _INPUTS = 4, 16, 512
 
@@ -59,9 +60,23 @@ def schedule_floor(size: int, seed: int, avoided: bool) -> float:
 
 
 def balancing_ratio(size: int, seed: int, avoided: bool) -> float:
-    """Gradient of the balancing loss at the logits over that of the task, after some updates."""
-    setup = _reference(size, seed)
-    _train(setup, _ALIGNED)
+    """Gradient of the balancing loss at the logits over that of the task, at half the initial loss.
+
+    Larger models train faster, and the task's gradient falls with its loss, so that all sizes are
+    compared at one loss. NaN if it is not reached.
+    """
+    setup, half = _reference(size, seed), None
+    for step in range(_PATIENCE):
+        loss, ratio = _loss_and_ratio(setup, avoided)
+        half = _LEFT * loss if half is None else half
+        if loss <= half:
+            return ratio
+        _update(setup, step)
+    return math.nan
+
+
+def _loss_and_ratio(setup: Any, avoided: bool) -> tuple[float, float]:
+    """Loss of the probe, and the root mean square of the two gradients at its logits, divided."""
     block = setup.model.block
     block.recording = True
     task = cross_entropy(setup.model(setup.probe[0]), setup.probe[1])
@@ -71,7 +86,8 @@ def balancing_ratio(size: int, seed: int, avoided: bool) -> float:
         balance = setup.plan.forward_multipliers.auxiliary_loss * balance
     gradients = [torch.autograd.grad(x, logits, retain_graph=True)[0] for x in (balance, task)]
     sizes = [float(g.double().square().mean().sqrt()) for g in gradients]
-    return sizes[0] / sizes[1]
+    block.recording = False
+    return float(task.detach()), sizes[0] / sizes[1]
 
 
 MEASURES = {
@@ -89,10 +105,14 @@ def _reference(size: int, seed: int, **choices: Any) -> Any:
 
 def _train(setup: Any, updates: int) -> None:
     for step in range(updates):
-        inputs, labels = setup.batch(step)
-        setup.optimizer.zero_grad(set_to_none=True)
-        setup.loss(setup.model(inputs), labels).backward()
-        setup.optimizer.step()
+        _update(setup, step)
+
+
+def _update(setup: Any, step: int) -> None:
+    inputs, labels = setup.batch(step)
+    setup.optimizer.zero_grad(set_to_none=True)
+    setup.loss(setup.model(inputs), labels).backward()
+    setup.optimizer.step()
 
 
 def _log_ratio(rates: list[float]) -> torch.Tensor:
