@@ -37,24 +37,7 @@ def strength(pairs: Sequence[Pair]) -> Figure:
     speed.set_ylabel(r"learning time until $\mathcal{L} = \mathcal{L}(0)/10$")
     _ranges(speed, pairs, lambda p: _crossing_times(p), 2)
     speed.set_ylim(bottom=0)
-    for index, (name, at, text) in enumerate(_ALIGNMENTS):
-        value = [float(p.theory[name].isel({"time": -1, **at})) for p in pairs]
-        bar = [
-            2
-            * float(
-                p.theory[name].copy(data=standard_error(p.theory, name)).isel({"time": -1, **at})
-            )
-            for p in pairs
-        ]
-        aligned.errorbar(x, value, yerr=bar, color=colour(index), marker="_", label=text)
-        _ranges(
-            aligned,
-            pairs,
-            lambda p, n=name, a=at: p.runs(n, p.sizes[-1]).isel({"time": -1, **a}).values,
-            index,
-        )
-    aligned.set(xscale="log", xlabel=r"feature-learning strength $\gamma_0$")
-    aligned.set_ylabel(r"final alignment with $y y^\top$")
+    _final_alignment(aligned, pairs)
     note = (
         f"{model_text(pairs[0])}\ncurves: theory, bands and bars 2 standard errors; "
         "points: networks, bars from lowest to highest over seeds"
@@ -67,6 +50,25 @@ def strength(pairs: Sequence[Pair]) -> Figure:
         columns=4,
     )
     return figure
+
+
+def _final_alignment(panel: Axes, pairs: Sequence[Pair]) -> None:
+    """Alignment of the kernels with the labels at the end, theory and networks."""
+    for index, (name, at, text) in enumerate(_ALIGNMENTS):
+        last = {"time": -1, **at}
+        value = [float(p.theory[name].isel(last)) for p in pairs]
+        errors = [p.theory[name].copy(data=standard_error(p.theory, name)) for p in pairs]
+        bar = [2 * float(error.isel(last)) for error in errors]
+        x = list(map(gamma0, pairs))
+        panel.errorbar(x, value, yerr=bar, color=colour(index), marker="_", label=text)
+        _ranges(
+            panel,
+            pairs,
+            lambda p, n=name, where=last: p.runs(n, p.sizes[-1]).isel(where).values,
+            index,
+        )
+    panel.set(xscale="log", xlabel=r"feature-learning strength $\gamma_0$")
+    panel.set_ylabel(r"final alignment with $y y^\top$")
 
 
 _ALIGNMENTS = (

@@ -107,23 +107,7 @@ class Alternating(KernelMethod):
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
     ) -> Solution:
         """Iterate every replicate to convergence."""
-        require_plain(self.name, problem)
-        require_equal_times(self.name, save)
-        refuse(
-            self.name,
-            {"activations with kinks": not problem.network.activation.smooth},
-            "smooth activations, whose Jacobians give the responses",
-        )
-        if _events(problem) > LARGEST:
-            raise CapacityExceeded(
-                f"The method alternating keeps kernels over samples times steps, "
-                f"{_events(problem)} here, up to {LARGEST}; use the method causal, or fewer steps."
-            )
-        if 2 * _events(problem) > self.samples:
-            raise CapacityExceeded(
-                f"The method alternating needs twice as many draws as samples times steps, "
-                f"{_events(problem)} here; raise `samples` to {2 * _events(problem)} or more."
-            )
+        self._require(problem, save)
         start = time.perf_counter()
         first = _static(problem)
         with progress_bar(self.replicates, "alternating", progress) as done:
@@ -150,6 +134,26 @@ class Alternating(KernelMethod):
                 "notes": [],
             },
         )
+
+    def _require(self, problem: KernelEvolution, save: SavePlan) -> None:
+        """Refuse what the scheme does not follow, and too many or too few draws for it."""
+        require_plain(self.name, problem)
+        require_equal_times(self.name, save)
+        refuse(
+            self.name,
+            {"activations with kinks": not problem.network.activation.smooth},
+            "smooth activations, whose Jacobians give the responses",
+        )
+        if _events(problem) > LARGEST:
+            raise CapacityExceeded(
+                f"The method alternating keeps kernels over samples times steps, "
+                f"{_events(problem)} here, up to {LARGEST}; use the method causal, or fewer steps."
+            )
+        if 2 * _events(problem) > self.samples:
+            raise CapacityExceeded(
+                f"The method alternating needs twice as many draws as samples times steps, "
+                f"{_events(problem)} here; raise `samples` to {2 * _events(problem)} or more."
+            )
 
     def _iterated(
         self, problem: KernelEvolution, order: Order, seed: tuple[int, int]

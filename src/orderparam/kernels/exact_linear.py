@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.engine import dropped, exact_state, known, orthogonality_loss, ranks, run
+from orderparam.engine import State, dropped, exact_state, known, orthogonality_loss, ranks, run
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.kernels._supported import require_few_fields
 from orderparam.kernels.flow import KernelMethod
@@ -85,13 +85,6 @@ class ExactLinear(KernelMethod):
                 block=min(64, len(grid)),
                 after_block=after_block,
             )
-        diagnostics = {
-            "ranks": {name: list(pair) for name, pair in ranks(result.state).items()},
-            "known": known(result.state),
-            "largest_dropped": dropped(result.state),
-            "orthogonality_loss": orthogonality_loss(result.state),
-            "notes": [],
-        }
         return pack_theory(
             problem,
             save,
@@ -100,8 +93,18 @@ class ExactLinear(KernelMethod):
             seed=seed,
             verdict=Verdict.CONVERGED,
             message="Exact: no sampling error.",
-            diagnostics=diagnostics,
+            diagnostics=_diagnostics(result.state),
         )
+
+
+def _diagnostics(state: State) -> dict[str, Any]:
+    return {
+        "ranks": {name: list(pair) for name, pair in ranks(state).items()},
+        "known": known(state),
+        "largest_dropped": dropped(state),
+        "orthogonality_loss": orthogonality_loss(state),
+        "notes": [],
+    }
 
 
 def _capacity(problem: KernelEvolution) -> int:

@@ -65,16 +65,7 @@ def simulate_networks(
     runs = _counts("seeds", seeds)
     runs = runs * len(sizes) if len(runs) == 1 else runs
     _require_consistent(sizes, runs, seed, precision)
-    if parameterization not in PARAMETERIZATIONS:
-        raise InvalidProblem(
-            f"Argument `parameterization` is {parameterization!r}; it must be one of "
-            f"{', '.join(PARAMETERIZATIONS)}."
-        )
-    if parameterization == "standard" and isinstance(problem.network, CNN):
-        raise UnsupportedCombination(
-            "The parameterization 'standard' is not defined for convolutional networks; choose "
-            "mean_field or ntk."
-        )
+    _require_defined(parameterization, problem)
     plan = SavePlan() if save is None else save
     require_few_fields(problem, plan)
     grid = plan.grid(problem.steps)
@@ -126,6 +117,20 @@ def _counts(name: str, value: Any) -> list[int]:
             f"Argument `{name}` is {value!r}; it must be a positive integer or a list of them."
         )
     return counts
+
+
+def _require_defined(parameterization: str, problem: Any) -> None:
+    """Refuse parameterizations that do not exist, or not for this network."""
+    if parameterization not in PARAMETERIZATIONS:
+        raise InvalidProblem(
+            f"Argument `parameterization` is {parameterization!r}; it must be one of "
+            f"{', '.join(PARAMETERIZATIONS)}."
+        )
+    if parameterization == "standard" and isinstance(problem.network, CNN):
+        raise UnsupportedCombination(
+            "The parameterization 'standard' is not defined for convolutional networks; choose "
+            "mean_field or ntk."
+        )
 
 
 def _require_consistent(

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from orderparam.contract import SavePlan
 from orderparam.engine import Run
@@ -49,10 +49,7 @@ def pack_theory(
         coords["time_"] = Coordinate(("time_",), steps, "second step", "steps")
     if save.fields_at and len(runs) > 1:
         at = np.asarray(sorted(set(save.fields_at)))
-        for name in ("h", "z"):
-            pooled = [np.stack([run.fields[int(t)][name] for t in at]) for run in runs]
-            values = np.concatenate(pooled, axis=-1)
-            variables[name] = variable(problem, name, _split(problem, name, values, axis=2))
+        variables |= {name: _pooled(problem, runs, at, name) for name in ("h", "z")}
         coords["field_time"] = Coordinate(("field_time",), at, "step of the fields", "steps")
     return build_solution(
         variables,
@@ -71,6 +68,16 @@ def pack_theory(
         compile_time=sum(run.compile_seconds for run in runs),
         sources=["bordelon2022"],
     )
+
+
+def _pooled(
+    problem: KernelEvolution, runs: Sequence[Run | Trajectory], at: Int[np.ndarray, " time"],
+    name: str,
+) -> Variable:  # fmt: skip
+    """Single-site samples of a field at some steps, of all replicates together."""
+    samples = [np.stack([run.fields[int(t)][name] for t in at]) for run in runs]
+    values = np.concatenate(samples, axis=-1)
+    return variable(problem, name, _split(problem, name, values, axis=2))
 
 
 def _averaged(
