@@ -15,19 +15,13 @@ from orderparam.engine.growth import (
     orthogonality_loss,
     ranks,
 )
+from orderparam.engine.layout import Layout, MatrixSpec
 from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.run import Program, Run, run
 from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.sharding import shard
 from orderparam.engine.space import Space
-from orderparam.engine.state import (
-    Layout,
-    MatrixSpec,
-    State,
-    exact_state,
-    finite_state,
-    sampled_state,
-)
+from orderparam.engine.state import State, exact_state, finite_state, sampled_state
 from orderparam.engine.together import run_together
 
 __all__ = [

@@ -8,17 +8,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
-from orderparam.kernels._alternating import CHUNK, Order, Round, advance
+from orderparam.kernels._alternating import CHUNK, Order, advance
+from orderparam.kernels._alternating_ends import constants, count_events, first_guess, saved
 from orderparam.kernels._supported import refuse, require_equal_times, require_plain
 from orderparam.kernels.flow import KernelMethod
-from orderparam.kernels.initial import initial_kernels
 from orderparam.kernels.pack import Trajectory, pack_theory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.tangent import tangent_kernel
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution, Verdict
 
@@ -98,7 +97,7 @@ class Alternating(KernelMethod):
 
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of fields and two-time kernels, and time of some thirty rounds."""
-        events, L = _events(problem), problem.network.depth
+        events, L = count_events(problem), problem.network.depth
         arrays = events * (L * (10 * self.samples + 20 * events) + 6 * CHUNK * events)
         work = self.samples * events**2 * (4.0 * L + 12.0 * (L - 1) * events)
         return Estimate(2**28 + 8 * arrays, 20 * self.replicates * work / 4e9)
@@ -109,14 +108,14 @@ class Alternating(KernelMethod):
         """Iterate every replicate to convergence."""
         self._require(problem, save)
         start = time.perf_counter()
-        first = _static(problem)
+        first = first_guess(problem)
         with progress_bar(self.replicates, "alternating", progress) as done:
             ends = []
             for replicate in range(self.replicates):
                 ends.append(self._iterated(problem, first, (seed, replicate)))
                 done(1)
         spent = time.perf_counter() - start
-        runs = [Trajectory(_observed(problem, order, save), spent / len(ends)) for order, _ in ends]
+        runs = [Trajectory(saved(problem, order, save), spent / len(ends)) for order, _ in ends]
         worst = max(history[-1] for _, history in ends)
         ok = worst <= self.tolerance
         return pack_theory(
@@ -144,22 +143,23 @@ class Alternating(KernelMethod):
             {"activations with kinks": not problem.network.activation.smooth},
             "smooth activations, whose Jacobians give the responses",
         )
-        if _events(problem) > LARGEST:
+        events = count_events(problem)
+        if events > LARGEST:
             raise CapacityExceeded(
-                f"The method alternating keeps kernels over samples times steps, "
-                f"{_events(problem)} here, up to {LARGEST}; use the method causal, or fewer steps."
+                f"The method alternating keeps kernels over samples times steps, {events} here, up "
+                f"to {LARGEST}; use the method causal, or fewer steps."
             )
-        if 2 * _events(problem) > self.samples:
+        if 2 * events > self.samples:
             raise CapacityExceeded(
                 f"The method alternating needs twice as many draws as samples times steps, "
-                f"{_events(problem)} here; raise `samples` to {2 * _events(problem)} or more."
+                f"{events} here; raise `samples` to {2 * events} or more."
             )
 
     def _iterated(
         self, problem: KernelEvolution, order: Order, seed: tuple[int, int]
     ) -> tuple[Order, list[float]]:
         """Order parameters of one replicate, and the change in each round."""
-        given, history = _round(problem, self.samples, seed, self.response), []
+        given, history = constants(problem, self.samples, seed, self.response), []
         while not history or (history[-1] > self.tolerance and len(history) < self.rounds):
             new = advance(given, order)
             if self.damping:
@@ -175,68 +175,6 @@ class Alternating(KernelMethod):
             order = new
             history.append(change)
         return order, history
-
-
-def _events(problem: KernelEvolution) -> int:
-    return (problem.data.count + problem.data.test_count) * problem.steps
-
-
-def _round(problem: KernelEvolution, samples: int, seed: tuple[int, int], response: bool) -> Round:
-    """Constants of the iteration of one replicate."""
-    L, events = problem.network.depth, _events(problem)
-    draws = np.random.default_rng(seed).standard_normal((2, L, samples, events))
-    draws = np.stack([np.stack(pair) for pair in zip(*map(_whitened, *draws), strict=True)])
-    return Round(
-        gram=jnp.asarray(problem.data.gram()),
-        y=jnp.asarray(problem.data.y),
-        rates=jnp.asarray(problem.rates()),
-        gamma0=jnp.asarray(np.asarray(problem.gamma0)),
-        variance=jnp.asarray(np.square(problem.network.weight_std)),
-        draws=jnp.asarray(draws),
-        activation=problem.network.activation,
-        response=response,
-    )
-
-
-def _whitened(
-    u: Float[np.ndarray, "S event"], r: Float[np.ndarray, "S event"]
-) -> tuple[Float[np.ndarray, "S event"], Float[np.ndarray, "S event"]]:
-    """Draws of one layer with mean 0 and covariance 1 to rounding, which lowers all noise."""
-    joint = np.concatenate([u, r], axis=1)
-    joint = joint - joint.mean(axis=0)
-    q, triangle = np.linalg.qr(joint)
-    joint = q * np.sign(np.diagonal(triangle)) * np.sqrt(len(joint))
-    return joint[:, : u.shape[1]], joint[:, u.shape[1] :]
-
-
-def _static(problem: KernelEvolution) -> Order:
-    """The first guess: kernels of initialisation, predictions of lazy training, no responses."""
-    T, gram = problem.steps, problem.data.gram()
-    Phi, G, tangent = initial_kernels(problem.network, gram)
-    f = np.zeros((T, len(gram)))
-    P = problem.data.count
-    for t in range(T - 1):
-        delta = problem.data.y - f[t, :P]
-        f[t + 1] = f[t] + problem.rates()[t] / P * tangent[:, :P] @ delta
-    zero = np.zeros((len(Phi), _events(problem), _events(problem)))
-    parts = (np.tile(Phi, (1, T, T)), np.tile(G, (1, T, T)), zero, zero, f)
-    return Order(*map(jnp.asarray, parts))
-
-
-def _observed(
-    problem: KernelEvolution, order: Order, save: SavePlan
-) -> dict[str, Float[np.ndarray, "..."]]:
-    """Equal-time quantities at the saved steps."""
-    gram, grid = problem.data.gram(), save.grid(problem.steps)
-    P, T, L = len(gram), problem.steps, problem.network.depth
-
-    def equal(kernel: Array) -> np.ndarray:
-        blocks = np.asarray(kernel).reshape(L, T, P, T, P)
-        return np.stack([blocks[:, t, :, t] for t in grid])
-
-    Phi, G = equal(order.Phi), equal(order.G)
-    ntk = tangent_kernel(problem.network, gram, Phi, G)
-    return {"f": np.asarray(order.f)[grid][..., None], "Phi": Phi, "G": G, "ntk": ntk}
 
 
 def _change(new: Array, old: Array) -> float:
