@@ -1,6 +1,7 @@
 """What holds for every test: shapes are checked at run time, figures open no window."""
 
 import os
+from pathlib import Path
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
@@ -23,8 +24,21 @@ CHECKER = (
 install_import_hook("orderparam", CHECKER)
 
 
+MANY_MAPS = 20_000
+"""Pieces of mapped memory above which compiled programs are dropped; Linux allows 65530."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_are_dropped():
     """Each compiled program maps memory, of which a process may hold a limited number of pieces."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def compiled_programs_are_few():
+    """The same within a module of many tests."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
