@@ -49,7 +49,10 @@ def data(loss, training):
     return op.data.from_arrays(inputs.x, y, inputs.x_test, y_test)
 
 
-def problem(network, loss, training, gamma0=1.5, learning_rate=0.5):
+def problem(network, loss, training, gamma0=1.5, learning_rate=None):
+    # The hinge loss pulls with full strength to its margin: at 0.5 and with momentum networks leave
+    # the range in which their kernels are known to a few per cent.
+    learning_rate = learning_rate or (0.2 if loss == "hinge" else 0.5)
     return op.kernels.KernelEvolution(
         NETWORKS[network], data(loss, training), gamma0=gamma0, learning_rate=learning_rate,
         steps=STEPS, loss=loss, **TRAINING[training],
