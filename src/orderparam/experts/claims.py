@@ -64,19 +64,25 @@ def learned_term(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def router_start(pairs: Sequence[Pair]) -> list[Finding]:
-    """C4, regime I: logits at the start shrink or are zero, as does their spread over experts."""
+    """C4, regime I: logits at the start shrink or are zero, as does their spread over experts.
+
+    Adam gives the first step its full size in the direction of each expert's own gradient, which
+    at a zero router differs between experts by chance: the spread is then of order one at once.
+    """
     found = []
     for pair in trained(pairs):
         if pair.theory.problem["regime"] != "I":
             continue
+        step, spread = steps(pair)[-1], -0.5
         if predicted(pair, "act/psi", 0) is None:
             start = float(values(pair, "act/psi", 0).max())
             name = f"largest logit at the start, {described(pair)}"
             found.append(Finding(name, start, "exactly 0", judged(start == 0.0)))
+            if pair.theory.problem["optimizer"] != "sgd":
+                step, spread = 1, 0.0
         else:
             found.append(_against(pair, "act/psi", [0], 0.15))
-        late = exponent(pair, "act/psi_spread", steps(pair)[-1])
-        found.append(_finding(pair, late, -0.5, 0.15))
+        found.append(_finding(pair, exponent(pair, "act/psi_spread", step), spread, 0.15))
     return found
 
 
