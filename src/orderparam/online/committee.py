@@ -20,13 +20,13 @@ class Integrals(NamedTuple):
 
     Args:
         two: (C, i, j) -> E[s(u_i) s(u_j)].
-        three: (C, i, j, k) -> E[s'(u_i) u_j s(u_k)].
+        curvature: (C, i, k) -> E[s''(u_i) s(u_k)].
         four: (C, i, j, k, l) -> E[s'(u_i) s'(u_j) s(u_k) s(u_l)].
         slopes: (C, i, j) -> E[s'(u_i) s'(u_j)].
     """
 
     two: Callable[..., Float[Array, "..."]]
-    three: Callable[..., Float[Array, "..."]]
+    curvature: Callable[..., Float[Array, "..."]]
     four: Callable[..., Float[Array, "..."]]
     slopes: Callable[..., Float[Array, "..."]]
 
@@ -41,14 +41,17 @@ def committee_moments(state: State, fixed: Fixed, integrals: Integrals) -> Momen
     C = jnp.block([[state.Q, state.M], [state.M.T, fixed.T]])
     c = jnp.concatenate([state.A, -fixed.B])
     two = integrals.two(C, units[:, None], units)
-    three = integrals.three(C, students[:, None, None], units[:, None], units) @ c
+    slopes = integrals.slopes(C, students[:, None], units)
+    curvature = integrals.curvature(C, students[:, None], units) @ c
+    response = slopes * c + jnp.pad(jnp.diag(curvature), ((0, 0), (0, q)))
+    pull = response @ C
     four = integrals.four(C, *np.ix_(students, students, units, units)) @ c @ c
-    slopes = integrals.slopes(C, students[:, None], students)
     return Moments(
         loss=c @ two @ c / 2,
-        student=three[:, :p],
-        teacher=three[:, p:],
-        square=four + fixed.label_noise * slopes,
+        response=response,
+        student=pull[:, :p],
+        teacher=pull[:, p:],
+        square=four + fixed.label_noise * slopes[:, :p],
         readout=two[:p] @ c,
     )
 

@@ -4,23 +4,20 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.online.checks import count, real, truth
-from orderparam.online.events import EVENTS, Levels, event_times, levels_of
-from orderparam.online.flow import Rule, fixed_of, rule_of, velocity
-from orderparam.online.glossary import coordinates, measured, variable
-from orderparam.online.moments import Fixed, State
+from orderparam.online.events import EVENTS, levels_of
+from orderparam.online.flow import bins_of, fixed_of, rule_of
+from orderparam.online.glossary import constants, coordinates, measured, variable
+from orderparam.online.integration import Steps, Trajectories, compiled
+from orderparam.online.moments import State
 from orderparam.results import Solution, Verdict, build_solution
-
-BLOWN_UP = 1e3
-"""tr Q, relative to its start (at least 1), that counts as diverged."""
 
 _EVENT_GRID = 301
 """Evenly spaced times, beside the saved ones, between which events are looked for."""
@@ -86,100 +83,20 @@ class OverlapODE(Method):
         times, start = problem.times(save), problem.start.flat()
         A = np.broadcast_to(problem.A, (len(start.Q), problem.students))
         first = State(jnp.asarray(start.Q), jnp.asarray(start.M), jnp.asarray(A))
-        rule, fixed = rule_of(problem, self.sgd_noise), fixed_of(problem, jnp.asarray(start.T))
+        teacher = jnp.asarray(problem.preactivations().flat().T)
+        rule = rule_of(problem, self.sgd_noise)
+        fixed = fixed_of(problem, teacher, bins_of(problem))
         levels = levels_of(problem, self.sgd_noise, self.margin, self.rest)
         fine = times if levels is None else np.union1d(times, problem.times(SavePlan(_EVENT_GRID)))
-        arguments = (first, fixed, rule, levels, jnp.asarray(fine), self)
-        program, compile_time = _compiled(arguments)
+        steps = Steps(self.rtol, self.atol, self.max_steps)
+        arguments = (first, fixed, rule, levels, jnp.asarray(fine), steps)
+        program, compile_time = compiled(arguments)
         began = time.perf_counter()
         run = jax.block_until_ready(program(*arguments))
         wall_time = time.perf_counter() - began
         saved = np.searchsorted(fine, times)
         run = eqx.tree_at(lambda r: r.states, run, jax.tree.map(lambda x: x[:, saved], run.states))
         return _packed(self, problem, times, run, seed, wall_time, compile_time)
-
-
-class Trajectories(eqx.Module):
-    """What the compiled program returns, with a leading axis for the initial state."""
-
-    states: State
-    events: Float[Array, "*draw event"] | None
-    blown_up: Bool[Array, "*draw"]
-    finished: Bool[Array, "*draw"]
-    steps: Array
-
-
-def integrate(
-    first: State,
-    fixed: Fixed,
-    rule: Rule,
-    levels: Levels | None,
-    times: Float[Array, " time"],
-    method: OverlapODE,
-) -> Trajectories:
-    """Integrate from every initial state (leading axis of `first` and of `fixed.T`)."""
-    return jax.vmap(
-        lambda state, T: _one(
-            state, eqx.tree_at(lambda f: f.T, fixed, T), rule, levels, times, method
-        )
-    )(first, fixed.T)
-
-
-def _one(
-    first: State,
-    fixed: Fixed,
-    rule: Rule,
-    levels: Levels | None,
-    times: Float[Array, " time"],
-    method: OverlapODE,
-) -> Trajectories:
-    largest = BLOWN_UP * jnp.maximum(jnp.trace(first.Q), 1.0)
-
-    def blown_up(t: Any, y: State, args: Any, **_: Any) -> Bool[Array, ""]:
-        del t, args
-        return ~(jnp.trace(y.Q) < largest)
-
-    solved = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
-        diffrax.Dopri8(),
-        t0=0.0,
-        t1=times[-1],
-        dt0=None,
-        y0=first,
-        args=(fixed, rule),
-        saveat=diffrax.SaveAt(ts=times),
-        stepsize_controller=diffrax.PIDController(rtol=method.rtol, atol=method.atol),
-        max_steps=method.max_steps,
-        adjoint=diffrax.ForwardMode(),
-        event=diffrax.Event(blown_up),
-        throw=False,
-    )
-    states = solved.ys
-    assert isinstance(states, State)
-    events = None if levels is None else event_times(times, states, fixed, rule, levels)
-    return Trajectories(
-        states,
-        events,
-        solved.result == diffrax.RESULTS.event_occurred,
-        solved.result == diffrax.RESULTS.successful,
-        solved.stats["num_steps"],
-    )
-
-
-_PROGRAMS: dict[Any, Any] = {}
-
-
-def _compiled(arguments: tuple[Any, ...]) -> tuple[Any, float]:
-    """The compiled program for arguments of these shapes and settings, and the time it took."""
-    arrays, static = eqx.partition(arguments, eqx.is_array)
-    leaves, shape = jax.tree.flatten(arrays)
-    key = (shape, static, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
-    if key in _PROGRAMS:
-        return _PROGRAMS[key], 0.0
-    began = time.perf_counter()
-    program: Any = eqx.filter_jit(integrate)
-    _PROGRAMS[key] = program.lower(*arguments).compile()
-    return _PROGRAMS[key], time.perf_counter() - began
 
 
 def _packed(
@@ -193,7 +110,6 @@ def _packed(
 ) -> Solution:
     """Label the trajectories, and say how they ended."""
     arrays = measured(problem, *(np.asarray(part) for part in run.states))
-    arrays["T"] = np.array(problem.start.flat().T)
     if run.events is not None:
         arrays |= dict(zip(EVENTS, np.asarray(run.events).T, strict=True))
     blown, finished = np.asarray(run.blown_up), np.asarray(run.finished)
@@ -206,7 +122,8 @@ def _packed(
         verdict = Verdict.NOT_CONVERGED
         message = f"{lost.sum()} of {len(lost)} trajectories needed more steps than `max_steps`."
     return build_solution(
-        {name: variable(problem, name, values, ()) for name, values in arrays.items()},
+        {name: variable(problem, name, values, ()) for name, values in arrays.items()}
+        | constants(problem),
         coordinates(problem, times),
         family=problem.family,
         kind="theory",

@@ -67,6 +67,7 @@ def _zero_loss(problem: Any) -> Overlaps:
         "fewer students than teachers": problem.students < problem.teachers,
         "output weights that are not positive": min(problem.A.min(), problem.B.min()) <= 0,
         "a constant that the error keeps": problem.centering != "population" and abs(drift) > 1e-12,
+        "structured inputs (`spectrum`)": problem.spectrum is not None,
         "weight decay": problem.weight_decay > 0,
         "students of fixed norm": problem.spherical,
         "a trained second layer": problem.second_layer_rate > 0,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
-from orderparam.online.overlaps import Overlaps
+from orderparam.online.schedule import RateFactor, factor_of
 
 LAYERS = {
     "quadratic": jnp.square,
@@ -38,6 +38,7 @@ class Training(eqx.Module):
         batch_size: Samples of a step.
         heavy: Whether there is momentum.
         second: Whether the second layer is trained.
+        schedule: Factor of both learning rates in time, if they change.
     """
 
     learning_rate: Float[Array, ""]
@@ -56,6 +57,14 @@ class Training(eqx.Module):
     batch_size: int = eqx.field(static=True)
     heavy: bool = eqx.field(static=True)
     second: bool = eqx.field(static=True)
+    schedule: RateFactor | None = None
+
+    def rates(self, at: Array, dimension: Any) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Learning rates of the first and of the second layer in step number `at`."""
+        if self.schedule is None:
+            return self.learning_rate, self.second_layer_rate
+        factor = self.schedule(at / jnp.asarray(dimension, self.learning_rate.dtype))
+        return factor * self.learning_rate, factor * self.second_layer_rate
 
 
 def training_of(problem: Any, precision: str) -> Training:
@@ -82,6 +91,7 @@ def training_of(problem: Any, precision: str) -> Training:
         batch_size=problem.batch_size,
         heavy=problem.momentum > 0,
         second=problem.second_layer_rate > 0,
+        schedule=factor_of(problem, precision),
     )
 
 
@@ -105,12 +115,12 @@ def sample_loss(
 
 
 def frames(
-    overlaps: Overlaps, dimension: int, draws: np.ndarray, seeds: np.ndarray
+    problem: Any, dimension: int, draws: np.ndarray, seeds: np.ndarray
 ) -> tuple[Float[np.ndarray, "run student N"], Float[np.ndarray, "run teacher N"]]:
-    """Weights in `dimension` dimensions with exactly the given overlaps, in random directions.
+    """Weights in `dimension` dimensions with exactly the start's overlaps, in random directions.
 
     Args:
-        overlaps: With a leading axis.
+        problem: Its start, and the bins of its inputs.
         dimension: N.
         draws: Which state each run starts from.
         seeds: One seed sequence for each run.
@@ -118,18 +128,34 @@ def frames(
     Raises:
         InvalidProblem: If N is too small to hold the vectors.
     """
-    values, vectors = np.linalg.eigh(overlaps.gram())
-    roots = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    sizes = bin_sizes(problem, dimension)
+    grams = problem.start.flat().gram()
+    grams = grams[:, None] if problem.spectrum is None else grams
+    values, vectors = np.linalg.eigh(grams)
+    roots = vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :]
     units = roots.shape[-1]
-    if dimension < units:
-        raise InvalidProblem(
-            f"Argument `dimension` is {dimension}, but {overlaps.students} students and "
-            f"{overlaps.teachers} teachers need at least {units}; raise it."
-        )
     weights = []
     for draw, seed in zip(draws, seeds, strict=True):
-        random = np.random.default_rng(seed).standard_normal((dimension, units))
-        basis = np.linalg.qr(random)[0]
-        weights.append(np.sqrt(dimension) * roots[draw] @ basis.T)
+        rng = np.random.default_rng(seed)
+        bases = [np.linalg.qr(rng.standard_normal((size, units)))[0] for size in sizes]
+        parts = [root @ basis.T for root, basis in zip(roots[draw], bases, strict=True)]
+        weights.append(np.sqrt(dimension) * np.concatenate(parts, axis=1))
     stacked = np.stack(weights)
-    return stacked[:, : overlaps.students], stacked[:, overlaps.students :]
+    return stacked[:, : problem.students], stacked[:, problem.students :]
+
+
+def bin_sizes(problem: Any, dimension: int) -> list[int]:
+    """Coordinates in each bin, one bin of all N for inputs of unit variance.
+
+    Raises:
+        InvalidProblem: If students and teachers do not fit into a bin.
+    """
+    spectrum, units = problem.spectrum, problem.students + problem.teachers
+    sizes = [dimension] if spectrum is None else spectrum.sizes(dimension).tolist()
+    if min(sizes) < units:
+        of_bin = "" if spectrum is None else f" and its smallest bin has {min(sizes)} coordinates"
+        raise InvalidProblem(
+            f"Argument `dimension` is {dimension}{of_bin}, but {problem.students} students and "
+            f"{problem.teachers} teachers need at least {units}; raise it."
+        )
+    return sizes
