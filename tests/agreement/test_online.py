@@ -23,12 +23,14 @@ VARIANTS = {
     "relu": {"activation": "relu", "learning_rate": 1.0, "duration": 6.0},
     "schedule": {"schedule": (1.0, 0.3, 0.6), "label_noise": 0.1, "second_layer_rate": 0.5},
     "bins": {"spectrum": BINS, "label_noise": 0.1, "schedule": lambda t: 1 / (1 + t / 8)},
+    "tanh": {"activation": "tanh", "learning_rate": 1.0, "duration": 6.0, "label_noise": 0.1},
+    "bins-gelu": {"spectrum": BINS, "activation": "gelu", "learning_rate": 1.0},
     "bins-erf": {"spectrum": BINS, "activation": "erf", "learning_rate": 0.5},
     "bins-relu": {"spectrum": BINS, "activation": "relu", "learning_rate": 1.0},
     "bins-population": {"spectrum": BINS, "centering": "population", "weight_decay": 0.1},
     "bins-spherical": {"start": UNIT, "spectrum": BINS, "spherical": True},
 }
-LONG = ("schedule", "bins-erf", "bins-relu", "bins-population", "bins-spherical")
+LONG = ("schedule", "bins-gelu", "bins-erf", "bins-relu", "bins-population", "bins-spherical")
 
 
 def problem(name):
@@ -56,7 +58,7 @@ def test_reduced_chain_agrees_with_the_equations(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["noisy", "bins", *(pytest.param(n, marks=pytest.mark.validate) for n in LONG)]
+    "name", ["noisy", "bins", "tanh", *(pytest.param(n, marks=pytest.mark.validate) for n in LONG)]
 )
 def test_direct_sgd_agrees_with_the_equations(name):
     task = problem(name)

@@ -9,6 +9,7 @@ from orderparam.online.binned import (
 from orderparam.online.escape import EscapeLaw, escape_law
 from orderparam.online.hessian import Spectrum, closed_spectrum, hessian_spectrum
 from orderparam.online.isotropic import Isotropic, isotropic
+from orderparam.online.modal import ModalODE
 from orderparam.online.ode import OverlapODE
 from orderparam.online.overlaps import (
     Overlaps,
@@ -34,6 +35,7 @@ __all__ = [
     "EscapeLaw",
     "InputSpectrum",
     "Isotropic",
+    "ModalODE",
     "OverlapODE",
     "Overlaps",
     "RateSchedule",

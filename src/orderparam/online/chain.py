@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.online.cholesky import cholesky
 from orderparam.online.student import Training, bin_sizes, outputs, sample_loss, training_of
 
 _BLOCK = 4096
@@ -31,19 +32,6 @@ class Chain(NamedTuple):
     trace: Float[Array, ""]
     stopped: Bool[Array, ""]
     stopped_at: Array
-
-
-def cholesky(S: Float[Array, "*batch unit unit"]) -> Float[Array, "*batch unit unit"]:
-    """Cholesky factor of a positive semidefinite matrix; a vanished pivot gives a zero column."""
-    columns, units = [], S.shape[-1]
-    for k in range(units):
-        pivot = S[..., k, k, None]
-        good = pivot > 1e-14
-        column = jnp.where(good, S[..., k] / jnp.sqrt(jnp.where(good, pivot, 1.0)), 0.0)
-        column = jnp.where(jnp.arange(units) >= k, column, 0.0)
-        columns.append(column)
-        S = S - column[..., :, None] * column[..., None, :]
-    return jnp.stack(columns, axis=-1)
 
 
 def step(

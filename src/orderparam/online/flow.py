@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from orderparam.kernels.activations import Activation
 from orderparam.online.committee import erf_moments, relu_moments
+from orderparam.online.generic import generic_loss, generic_moments
 from orderparam.online.moments import Bins, Fixed, Moments, State, quadratic_moments
 from orderparam.online.schedule import RateFactor, factor_of
 
@@ -22,7 +24,7 @@ class Rule(eqx.Module):
         noise: Weight of the SGD-noise term: 1/batch size, or 0 in gradient flow.
         second_layer_rate: Effective eta_a/kappa^2, for A = a/kappa.
         weight_decay: gamma.
-        activation: Name of the activation.
+        activation: The activation.
         spherical: Whether the students' norms are held.
         schedule: Factor of both learning rates in time, if they change.
     """
@@ -31,7 +33,7 @@ class Rule(eqx.Module):
     noise: Float[Array, ""]
     second_layer_rate: Float[Array, ""]
     weight_decay: Float[Array, ""]
-    activation: str = eqx.field(static=True)
+    activation: str | Activation = eqx.field(static=True)
     spherical: bool = eqx.field(static=True)
     schedule: RateFactor | None = None
 
@@ -81,12 +83,24 @@ def bins_of(problem: Any) -> Bins | None:
     return Bins(*(jnp.asarray(part) for part in parts))
 
 
-def moments(state: State, fixed: Fixed, activation: str) -> Moments:
+def moments(state: State, fixed: Fixed, activation: str | Activation) -> Moments:
     """The Gaussian averages for an activation, of the covariances of the pre-activations."""
-    return MOMENTS[activation](state, fixed)
+    if isinstance(activation, str):
+        return MOMENTS[activation](state, fixed)
+    assert fixed.normals is not None
+    return generic_moments(state, fixed, activation, fixed.normals)
 
 
-def pulls(state: State, fixed: Fixed, activation: str) -> tuple[Float[Array, "..."], ...]:
+def loss_at(state: State, fixed: Fixed, activation: str | Activation) -> Float[Array, ""]:
+    """E[e^2]/2 without label noise."""
+    if isinstance(activation, str):
+        return MOMENTS[activation](state, fixed).loss
+    return generic_loss(state, fixed, activation)
+
+
+def pulls(
+    state: State, fixed: Fixed, activation: str | Activation
+) -> tuple[Float[Array, "..."], ...]:
     """E[e s' lambda], E[e s' nu], E[e^2 s' s'] |x|^2/N, each from a bin's inputs; and E[e s].
 
     The part of a pre-activation that comes from the coordinates of bin b has covariances s_b Q_b
@@ -139,7 +153,16 @@ def _lengths(Q: Float[Array, "*bin student student"]) -> Float[Array, " student"
 
 
 @eqx.filter_jit
-def population_loss(states: State, fixed: Fixed, activation: str) -> Float[Array, " point"]:
+def population_loss(
+    states: State, fixed: Fixed, activation: str | Activation
+) -> Float[Array, " point"]:
     """E[e^2]/2 without label noise at many states; T has the same leading axis."""
-    at = jax.vmap(lambda s, parts: moments(s, fixed.with_teachers(parts), activation).loss)
-    return at(states, fixed.teachers())
+
+    def at(point: tuple[State, tuple[Float[Array, "..."], ...]]) -> Float[Array, ""]:
+        return loss_at(point[0], fixed.with_teachers(point[1]), activation)
+
+    # Quadrature keeps powers of all correlations, so the states go through it in parts.
+    points = (states, fixed.teachers())
+    if isinstance(activation, str):
+        return jax.vmap(at)(points)
+    return jax.lax.map(at, points, batch_size=256)

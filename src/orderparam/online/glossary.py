@@ -45,15 +45,22 @@ s_b Q_b and so on.
 Arrays = Mapping[str, Float[np.ndarray, "..."]]
 
 
-def variable(problem: Any, name: str, values: np.ndarray, leading: tuple[str, ...]) -> Variable:
-    """A variable of the glossary; `values` has the axes `leading`, `replicate`, and its own."""
+def variable(
+    problem: Any,
+    name: str,
+    values: np.ndarray,
+    leading: tuple[str, ...],
+    se: np.ndarray | None = None,
+) -> Variable:
+    """A variable of the glossary; `values` and `se` have axes `leading`, `replicate`, its own."""
     dims, meaning, symbol = GLOSSARY[name]
     if problem.start.draws is None:
         values = np.squeeze(values, axis=len(leading))
+        se = None if se is None else np.squeeze(se, axis=len(leading))
     else:
         leading = (*leading, "replicate")
     units = "samples/N" if name.endswith("_time") else ""
-    return Variable((*leading, *dims), values, meaning, symbol, units)
+    return Variable((*leading, *dims), values, meaning, symbol, units, se)
 
 
 def constants(problem: Any) -> dict[str, Variable]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from orderparam.online.events import Levels, event_times
 from orderparam.online.flow import Rule, velocity
+from orderparam.online.modes import ModalState, Modes, modal_velocity
 from orderparam.online.moments import Fixed, State
 
 BLOWN_UP = 1e3
@@ -51,6 +52,7 @@ class Trajectories(eqx.Module):
 def integrate(
     first: State,
     fixed: Fixed,
+    modes: Modes | None,
     rule: Rule,
     levels: Levels | None,
     times: Float[Array, " time"],
@@ -58,37 +60,45 @@ def integrate(
 ) -> Trajectories:
     """Integrate from every initial state (leading axis of `first` and of the teachers)."""
     return jax.vmap(
-        lambda state, teachers: _one(
-            state, fixed.with_teachers(teachers), rule, levels, times, steps
+        lambda state, teachers, own: _one(
+            state, fixed.with_teachers(teachers), own, rule, levels, times, steps
         )
-    )(first, fixed.teachers())
+    )(first, fixed.teachers(), modes)
+
+
+def _size(state: State | ModalState) -> Float[Array, ""]:
+    """The trace of Q, summed over bins."""
+    if isinstance(state, ModalState):
+        return jnp.sum(state.q)
+    return jnp.trace(state.Q, axis1=-2, axis2=-1).sum()
 
 
 def _one(
     first: State,
     fixed: Fixed,
+    modes: Modes | None,
     rule: Rule,
     levels: Levels | None,
     times: Float[Array, " time"],
     steps: Steps,
 ) -> Trajectories:
-    def size(state: State) -> Float[Array, ""]:
-        return jnp.trace(state.Q, axis1=-2, axis2=-1).sum()
+    motion: tuple[Any, ...] = (velocity, first, (fixed, rule))
+    if modes is not None:
+        motion = (modal_velocity, modes.start(), (fixed, rule, modes))
+    largest = BLOWN_UP * jnp.maximum(_size(first), 1.0)
 
-    largest = BLOWN_UP * jnp.maximum(size(first), 1.0)
-
-    def blown_up(t: Any, y: State, args: Any, **_: Any) -> Bool[Array, ""]:
+    def blown_up(t: Any, y: Any, args: Any, **_: Any) -> Bool[Array, ""]:
         del t, args
-        return ~(size(y) < largest)
+        return ~(_size(y) < largest)
 
     solved = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
+        diffrax.ODETerm(motion[0]),
         diffrax.Dopri8(),
         t0=0.0,
         t1=times[-1],
         dt0=None,
-        y0=first,
-        args=(fixed, rule),
+        y0=motion[1],
+        args=motion[2],
         saveat=diffrax.SaveAt(ts=times),
         stepsize_controller=steps.controller(rule),
         max_steps=steps.limit,
@@ -96,8 +106,8 @@ def _one(
         event=diffrax.Event(blown_up),
         throw=False,
     )
-    states = solved.ys
-    assert isinstance(states, State)
+    states: Any = solved.ys
+    states = states if modes is None else modes.overlaps(states)
     events = None if levels is None else event_times(times, states, fixed, rule, levels)
     return Trajectories(
         states,

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.online.activations import label_of
 from orderparam.online.checks import array, one_of, real
 
 CENTERINGS = ("none", "constant", "population")
@@ -40,6 +41,6 @@ def centering_of(value: Any, activation: Any) -> str | float:
     if activation != "quadratic" and chosen != "none":
         raise InvalidProblem(
             f"Argument `centering` is {value!r}, which is defined for the quadratic activation "
-            f'alone, not for {activation!r}; use "none".'
+            f'alone, not for {label_of(activation)!r}; use "none".'
         )
     return chosen

@@ -34,7 +34,8 @@ class Bins(eqx.Module):
 class Fixed(eqx.Module):
     """What does not change during a run: teacher, and constants of error and activation.
 
-    T is the covariance of the teacher's pre-activations.
+    T is the covariance of the teacher's pre-activations; `normals` are the frozen random points of
+    an activation without closed formulas.
     """
 
     T: Float[Array, "*draw teacher teacher"]
@@ -44,6 +45,7 @@ class Fixed(eqx.Module):
     shift: Float[Array, ""]
     population: bool = eqx.field(static=True)
     bins: Bins | None = None
+    normals: Float[Array, "point unit"] | None = None
 
     def teachers(self) -> tuple[Float[Array, "..."], ...]:
         """What differs between draws: overlaps of the teacher."""

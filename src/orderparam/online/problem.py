@@ -1,6 +1,6 @@
 """One-pass SGD of a two-layer student on a two-layer teacher: what is learned, no solver."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -9,15 +9,15 @@ from jaxtyping import Float
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem
+from orderparam.kernels.activations import Activation
+from orderparam.online.activations import activation_of, label_of
 from orderparam.online.binned import BinnedOverlaps, start_for
-from orderparam.online.checks import count, one_of, real, truth
+from orderparam.online.checks import count, real, truth
 from orderparam.online.layers import centering_of, layer_weights, normalisations
 from orderparam.online.overlaps import Overlaps
 from orderparam.online.schedule import RateSchedule, Schedule, schedule_of
 from orderparam.online.spectrum import InputSpectrum
 from orderparam.results import Solution
-
-ACTIVATIONS = ("quadratic", "erf", "relu")
 
 
 class TeacherStudent(Problem):
@@ -31,7 +31,9 @@ class TeacherStudent(Problem):
     Args:
         start: Overlaps at time 0, one state or many; they also fix the widths p and p*. With a
             `spectrum` those of each bin, or `Overlaps` of weights spread evenly over the bins.
-        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`.
+        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`, with closed
+            equations; or a smooth one: `"tanh"`, `"gelu"`, `"softplus"`, `"scaled_tanh(0.8)"`, an
+            `Activation` or an elementwise function written with `jax.numpy`.
         learning_rate: eta > 0.
         duration: Samples divided by N until the end, positive.
         label_noise: Variance Delta >= 0 of the labels' noise.
@@ -65,7 +67,7 @@ class TeacherStudent(Problem):
     family: ClassVar[str] = "online"
 
     start: Overlaps | BinnedOverlaps
-    activation: str = eqx.field(static=True)
+    activation: str | Activation = eqx.field(static=True)
     learning_rate: float = eqx.field(static=True)
     duration: float = eqx.field(static=True)
     label_noise: float = eqx.field(static=True)
@@ -84,7 +86,7 @@ class TeacherStudent(Problem):
     def __init__(
         self,
         start: Overlaps | BinnedOverlaps,
-        activation: str = "quadratic",
+        activation: str | Activation | Callable[..., Any] = "quadratic",
         learning_rate: float = 0.1,
         duration: float = 50.0,
         label_noise: float = 0.0,
@@ -102,7 +104,7 @@ class TeacherStudent(Problem):
     ) -> None:
         self.start = start = start_for(start, spectrum)
         self.spectrum = spectrum
-        self.activation = one_of("activation", activation, ACTIVATIONS)
+        self.activation = activation_of(activation)
         self.learning_rate = real("learning_rate", learning_rate, 0.0, open_low=True)
         self.duration = real("duration", duration, 0.0, open_low=True)
         self.label_noise = real("label_noise", label_noise, 0.0)
@@ -173,11 +175,12 @@ class TeacherStudent(Problem):
 
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values."""
-        names = ("activation", "learning_rate", "duration", "label_noise", "centering")
+        names = ("learning_rate", "duration", "label_noise", "centering")
         more = ("second_layer_rate", "weight_decay", "spherical", "momentum", "batch_size")
         return {
             "kind": "TeacherStudent",
             "start": self.start.config(),
+            "activation": label_of(self.activation),
             **{name: getattr(self, name) for name in (*names, *more)},
             "kappa": list(self.kappa),
             "second_layer": self.second_layer.tolist(),

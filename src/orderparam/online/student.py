@@ -3,19 +3,14 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.kernels.activations import Activation
+from orderparam.online.activations import apply
 from orderparam.online.schedule import RateFactor, factor_of
-
-LAYERS = {
-    "quadratic": jnp.square,
-    "erf": lambda h: jax.lax.erf(h / jnp.sqrt(2.0).astype(h.dtype)),
-    "relu": lambda h: jnp.maximum(h, 0),
-}
 
 
 class Training(eqx.Module):
@@ -32,7 +27,7 @@ class Training(eqx.Module):
         kappa: Output normalisations of student and teacher.
         teacher_second_layer: a*.
         largest: Mean squared norm of a student at which a run counts as blown up.
-        activation: Name of the activation.
+        activation: The activation.
         population: Whether outputs are measured from their population means.
         spherical: Whether norms are restored after each step.
         batch_size: Samples of a step.
@@ -51,7 +46,7 @@ class Training(eqx.Module):
     kappa: Float[Array, " 2"]
     teacher_second_layer: Float[Array, " teacher"]
     largest: Float[Array, ""]
-    activation: str = eqx.field(static=True)
+    activation: str | Activation = eqx.field(static=True)
     population: bool = eqx.field(static=True)
     spherical: bool = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
@@ -99,7 +94,7 @@ def outputs(
     h: Float[Array, "*batch unit"], layer: Float[Array, " unit"], scale: Any, training: Training
 ) -> Float[Array, "*batch"]:
     """(1/kappa) sum_k a_k s(h_k)."""
-    return (LAYERS[training.activation](h) - training.shift) @ layer / scale
+    return (apply(training.activation, h) - training.shift) @ layer / scale
 
 
 def sample_loss(
