@@ -45,12 +45,8 @@ def step(
     """One step; `noise` holds p + p* normals and the rest of |x|^2 by bin, then the label's."""
     bins, p, q = run.M.shape
     own, xi = noise[:-1].reshape(bins, p + q + 1), noise[-1]
-    scale = jnp.sqrt(variances)[:, None]
     z, rest = own[:, :-1], own[:, -1]
-    side = run.M @ jnp.swapaxes(run.inverse, 1, 2)
-    left = cholesky(run.Q - side @ jnp.swapaxes(side, 1, 2))
-    nus = scale * _times(run.root, z[:, :q])
-    hs = scale * (_times(side, z[:, :q]) + _times(left, z[:, q:]))
+    nus, hs = _preactivations(run, z, jnp.sqrt(variances)[:, None])
     nu, h = nus.sum(axis=0), hs.sum(axis=0)
     label = outputs(nu, training.teacher_second_layer, training.kappa[1], training)
     label = label + training.noise * xi
@@ -76,6 +72,17 @@ def step(
     Q, M, a = (jnp.where(stopped, old, new) for old, new in ((run.Q, Q), (run.M, M), (run.a, a)))
     stopped_at = jnp.where(bad & ~run.stopped, at, run.stopped_at)
     return run._replace(Q=Q, M=M, a=a, stopped=stopped, stopped_at=stopped_at)
+
+
+def _preactivations(
+    run: Chain, z: Float[Array, "bin unit"], scale: Float[Array, "bin 1"]
+) -> tuple[Float[Array, "bin teacher"], Float[Array, "bin student"]]:
+    """Parts of the pre-activations of teacher and student that come from each bin."""
+    q = run.M.shape[-1]
+    side = run.M @ jnp.swapaxes(run.inverse, 1, 2)
+    left = cholesky(run.Q - side @ jnp.swapaxes(side, 1, 2))
+    nus = scale * _times(run.root, z[:, :q])
+    return nus, scale * (_times(side, z[:, :q]) + _times(left, z[:, q:]))
 
 
 def _times(parts: Float[Array, "bin row unit"], z: Float[Array, "bin unit"]) -> Array:

@@ -86,11 +86,6 @@ def _one(
     if modes is not None:
         motion = (modal_velocity, modes.start(), (fixed, rule, modes))
     largest = BLOWN_UP * jnp.maximum(_size(first), 1.0)
-
-    def blown_up(t: Any, y: Any, args: Any, **_: Any) -> Bool[Array, ""]:
-        del t, args
-        return ~(_size(y) < largest)
-
     solved = diffrax.diffeqsolve(
         diffrax.ODETerm(motion[0]),
         diffrax.Dopri8(),
@@ -103,7 +98,7 @@ def _one(
         stepsize_controller=steps.controller(rule),
         max_steps=steps.limit,
         adjoint=diffrax.ForwardMode(),
-        event=diffrax.Event(blown_up),
+        event=diffrax.Event(lambda t, y, args, **_: ~(_size(y) < largest)),
         throw=False,
     )
     states: Any = solved.ys
