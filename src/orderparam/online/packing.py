@@ -48,11 +48,7 @@ def packed(
         compile_time: Seconds of compilation.
     """
     found = [_arrays(problem, run) for run in runs]
-    arrays = {name: np.mean([part[name] for part in found], axis=0) for name in found[0]}
-    errors: dict[str, Any] = dict.fromkeys(arrays)
-    if len(runs) > 1:
-        spread = {n: np.std([part[n] for part in found], axis=0, ddof=1) for n in arrays}
-        errors = {name: part / np.sqrt(len(runs)) for name, part in spread.items()}
+    arrays, errors = _averaged(found)
     diagnostics: dict[str, Any] = {"steps": max(int(np.max(np.asarray(r.steps))) for r in runs)}
     if not isinstance(problem.activation, str):
         diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
@@ -75,6 +71,18 @@ def packed(
         compile_time=compile_time,
         sources=["bocchi2026"] if problem.activation == "quadratic" else ["saad1995"],
     )
+
+
+def _averaged(
+    found: Sequence[dict[str, np.ndarray]],
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Means over replicates and their standard errors; a single run has none."""
+    if len(found) == 1:
+        return found[0], dict.fromkeys(found[0])
+    stacked = {name: np.stack([part[name] for part in found]) for name in found[0]}
+    means = {name: part.mean(axis=0) for name, part in stacked.items()}
+    spread = {name: part.std(axis=0, ddof=1) for name, part in stacked.items()}
+    return means, {name: part / np.sqrt(len(found)) for name, part in spread.items()}
 
 
 def _arrays(problem: Any, run: Trajectories) -> dict[str, np.ndarray]:
