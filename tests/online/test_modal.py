@@ -5,6 +5,7 @@ import pytest
 
 import orderparam as op
 from orderparam.errors import UnsupportedCombination
+from orderparam.results import Verdict
 
 EXACT = {"rtol": 1e-11, "atol": 1e-13}
 SETTINGS = {
@@ -32,6 +33,12 @@ def test_modes_give_the_full_equations(p, q):
     for event in ("plateau_time", "escape_time"):
         if event in full.variables:
             np.testing.assert_allclose(fast[event].values, full[event].values, atol=1e-5)
+
+
+def test_a_blow_up_is_a_verdict():
+    found = op.solve(problem(2, 2, learning_rate=3.0), op.online.ModalODE(), throw=False)
+    assert found.verdict is Verdict.DIVERGED
+    assert np.isnan(found["M"].values[-1]).all()
 
 
 def test_alignment_of_each_mode_is_logistic_in_gradient_flow():

@@ -43,10 +43,12 @@ class Modes(eqx.Module):
         return ModalState(self.q, self.mu)
 
     def overlaps(self, modes: ModalState) -> State:
-        """Overlaps at many times (leading axis)."""
+        """Overlaps at many times (leading axis); infinite where the modes are, after a blow-up."""
         rank = min(self.left.shape[-1], self.right.shape[-1])
         Q = (self.left * modes.q[:, None, :]) @ self.left.T
         M = (self.left[:, :rank] * modes.mu[:, None, :rank]) @ self.right[:rank]
+        lost = ~jnp.isfinite(modes.q.sum(axis=1))[:, None, None]
+        Q, M = (jnp.where(lost, jnp.inf, part) for part in (Q, M))
         return State(Q, M, jnp.broadcast_to(self.A, modes.q.shape))
 
 
