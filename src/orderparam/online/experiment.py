@@ -113,7 +113,7 @@ def _of_size(
     if simulator == "chain":
         found = simulate_chain(problem, dimension, which, streams, steps, precision, done)
     else:
-        inputs = inputs_of(problem.spectrum, *data, dimension, precision)
+        inputs = inputs_of(*data, dimension, precision, problem.spectrum)
         found = simulate_direct(problem, dimension, which, streams, steps, precision, inputs, done)
     return tuple(part.reshape(runs, draws, *part.shape[1:]) for part in found)
 

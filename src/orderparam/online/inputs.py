@@ -44,16 +44,20 @@ class Inputs(eqx.Module):
 
 
 def inputs_of(
-    spectrum: InputSpectrum | None, data: Any, kind: str | None, dimension: int, precision: str
+    data: Any,
+    kind: str | None,
+    dimension: int,
+    precision: str,
+    spectrum: InputSpectrum | None = None,
 ) -> Inputs:
     """Inputs of a problem, or from a user's data: centred, with mean square length N.
 
     Args:
-        spectrum: Of the problem's inputs, `None` for unit variances.
         data: `None` for standard Gaussian inputs, else a `Data` or an array (sample, N).
         kind: `"set"` (samples with replacement) or `"covariance"` (Gaussian surrogate).
         dimension: N.
         precision: Precision of the run.
+        spectrum: Of the problem's inputs, `None` for unit variances.
 
     Raises:
         InvalidProblem: If the data do not have N columns or do not vary.
