@@ -1,4 +1,4 @@
-"""The fast path by singular modes: equal to the full equations, and refused where it is not."""
+"""The equations in singular modes: equal to the full equations, and refused where it is not."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The overlap equations in singular modes: a fast path for the isotropic quadratic model."""
+"""The overlap equations in singular modes, for the isotropic quadratic model."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from orderparam.results import Solution
 
 
 class ModalODE(Method):
-    """Integrate p + min(p, p*) numbers in place of Q and M: the same results, faster.
+    """Integrate p + min(p, p*) numbers in place of Q and M, with the same results.
 
     Exact for the quadratic activation with A, B, T and Q(0) multiples of the identity, at every
     learning rate, schedule, label noise and weight decay; every other problem is refused.
@@ -31,7 +31,10 @@ class ModalODE(Method):
         margin: delta: the plateau is entered and left at a relative distance delta of the loss.
         rest: Share of the plateau's loss above the final one at which a run has converged.
 
-    Cost: O(p) a step and trajectory. Source: online.md section 3.6.
+    Cost: O(p) a step and trajectory. The integration takes about two thirds of the time of
+    `OverlapODE` at (p, p*) = (4, 2) and (8, 4); events and labels, most of a solve, take the same.
+
+    Source: online.md section 3.6.
     """
 
     name: ClassVar[str] = "modal-ode"
