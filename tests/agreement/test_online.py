@@ -11,6 +11,7 @@ Q0 = [[1.0, 0.2, 0.0], [0.2, 0.8, 0.1], [0.0, 0.1, 1.0]]
 M0 = [[0.3, 0.1], [-0.1, 0.4], [0.2, 0.0]]
 START = op.online.Overlaps(Q=Q0, M=M0)
 UNIT = op.online.Overlaps(Q=np.eye(3), M=M0)
+BINS = op.online.InputSpectrum([2.0, 1.0, 0.5, 0.1])
 VARIANTS = {
     "noisy": {"label_noise": 0.1},
     "signs": {"second_layer": [1.0, -0.5, 1.5], "duration": 6.0, "learning_rate": 0.2},
@@ -20,7 +21,16 @@ VARIANTS = {
     "population": {"centering": "population"},
     "erf": {"activation": "erf", "normalisation": "one", "learning_rate": 0.5, "duration": 6.0},
     "relu": {"activation": "relu", "learning_rate": 1.0, "duration": 6.0},
+    "schedule": {"schedule": (1.0, 0.3, 0.6), "label_noise": 0.1, "second_layer_rate": 0.5},
+    "bins": {"spectrum": BINS, "label_noise": 0.1, "schedule": lambda t: 1 / (1 + t / 8)},
+    "tanh": {"activation": "tanh", "learning_rate": 1.0, "duration": 6.0, "label_noise": 0.1},
+    "bins-gelu": {"spectrum": BINS, "activation": "gelu", "learning_rate": 1.0},
+    "bins-erf": {"spectrum": BINS, "activation": "erf", "learning_rate": 0.5},
+    "bins-relu": {"spectrum": BINS, "activation": "relu", "learning_rate": 1.0},
+    "bins-population": {"spectrum": BINS, "centering": "population", "weight_decay": 0.1},
+    "bins-spherical": {"start": UNIT, "spectrum": BINS, "spherical": True},
 }
+LONG = ("schedule", "bins-gelu", "bins-erf", "bins-relu", "bins-population", "bins-spherical")
 
 
 def problem(name):
@@ -28,7 +38,7 @@ def problem(name):
     return op.online.TeacherStudent(**settings)
 
 
-FAST = ("noisy", "second", "erf")
+FAST = ("noisy", "second", "erf", "schedule", "bins")
 NAMES = [
     name if name in FAST else pytest.param(name, marks=pytest.mark.validate) for name in VARIANTS
 ]
@@ -47,12 +57,15 @@ def test_reduced_chain_agrees_with_the_equations(name):
     assert op.compare(flow, runs).verdict == "fail"
 
 
-def test_direct_sgd_agrees_with_the_equations():
-    task = problem("noisy")
+@pytest.mark.parametrize(
+    "name", ["noisy", "bins", "tanh", *(pytest.param(n, marks=pytest.mark.validate) for n in LONG)]
+)
+def test_direct_sgd_agrees_with_the_equations(name):
+    task = problem(name)
     theory = op.solve(task, save=SAVE)
     runs = op.simulate(task, dimension=(300, 600, 1200), seeds=(16, 16, 16), save=SAVE)
     agreement = op.compare(theory, runs)
-    assert agreement.verdict == "pass", str(agreement)
+    assert agreement.verdict in (("pass",) if name == "noisy" else ("pass", "undecided"))
     flow = op.solve(task, op.online.OverlapODE(sgd_noise=False), save=SAVE)
     assert op.compare(flow, runs).verdict == "fail"
 

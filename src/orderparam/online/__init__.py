@@ -1,8 +1,15 @@
 """One-pass SGD of two-layer networks: overlaps of student and teacher."""
 
+from orderparam.online.binned import (
+    BinnedOverlaps,
+    binned_overlaps_of,
+    random_binned_overlaps,
+    spread_overlaps,
+)
 from orderparam.online.escape import EscapeLaw, escape_law
 from orderparam.online.hessian import Spectrum, closed_spectrum, hessian_spectrum
 from orderparam.online.isotropic import Isotropic, isotropic
+from orderparam.online.modal import ModalODE
 from orderparam.online.ode import OverlapODE
 from orderparam.online.overlaps import (
     Overlaps,
@@ -10,6 +17,7 @@ from orderparam.online.overlaps import (
     overlaps_of,
 )
 from orderparam.online.problem import TeacherStudent
+from orderparam.online.schedule import RateSchedule
 from orderparam.online.selection import (
     Selected,
     conserved_matrix,
@@ -18,17 +26,23 @@ from orderparam.online.selection import (
     polar_factor,
     selected_solution,
 )
+from orderparam.online.spectrum import InputSpectrum, power_law_inputs
 from orderparam.online.stability import critical_learning_rate
 from orderparam.online.starts import random_overlaps
 
 __all__ = [
+    "BinnedOverlaps",
     "EscapeLaw",
+    "InputSpectrum",
     "Isotropic",
+    "ModalODE",
     "OverlapODE",
     "Overlaps",
+    "RateSchedule",
     "Selected",
     "Spectrum",
     "TeacherStudent",
+    "binned_overlaps_of",
     "closed_spectrum",
     "conserved_matrix",
     "critical_learning_rate",
@@ -40,6 +54,9 @@ __all__ = [
     "manifold_dimension",
     "overlaps_of",
     "polar_factor",
+    "power_law_inputs",
+    "random_binned_overlaps",
     "random_overlaps",
     "selected_solution",
+    "spread_overlaps",
 ]

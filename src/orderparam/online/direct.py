@@ -37,7 +37,7 @@ def step(run: Run, at: Array, training: Training, inputs: Inputs) -> Run:
     mean = training.offset
     if training.population:
         means = [
-            jnp.sum(layer @ weights**2) / (N * scale)
+            layer @ inputs.squares(weights) / scale
             for layer, weights, scale in (
                 (run.a, run.w, training.kappa[0]),
                 (training.teacher_second_layer, run.teacher, training.kappa[1]),
@@ -53,8 +53,9 @@ def step(run: Run, at: Array, training: Training, inputs: Inputs) -> Run:
     if training.heavy:
         velocity = (training.momentum * velocity[0] + gw, training.momentum * velocity[1] + ga)
         gw, ga = velocity
-    w = run.w * (1 - training.weight_decay / N) - training.learning_rate * gw
-    a = run.a - training.second_layer_rate / N * ga if training.second else run.a
+    eta, eta_a = training.rates(at, N)
+    w = run.w * (1 - training.weight_decay / N) - eta * gw
+    a = run.a - eta_a / N * ga if training.second else run.a
     if training.spherical:
         w = w * root / jnp.linalg.norm(w, axis=1, keepdims=True)
     bad = ~(jnp.sum(w**2) < training.largest * N)
@@ -69,6 +70,25 @@ def advance(runs: Run, start: Array, stop: Array, training: Training, inputs: In
     """Steps `start` to `stop` of all runs at once."""
     every = jax.vmap(step, in_axes=(0, None, None, None))
     return jax.lax.fori_loop(start, stop, lambda at, r: every(r, at, training, inputs), runs)
+
+
+def overlaps_between(
+    problem: Any, dimension: int
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Scalar products of weights (run, unit, N) divided by N; bin by bin for structured inputs."""
+
+    def of(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return left @ right.transpose(0, 2, 1) / dimension
+
+    if problem.spectrum is None:
+        return of
+    cuts = np.cumsum(problem.spectrum.sizes(dimension))[:-1]
+
+    def binned(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        parts = zip(np.split(left, cuts, axis=2), np.split(right, cuts, axis=2), strict=True)
+        return np.stack([of(*part) for part in parts], axis=1)
+
+    return binned
 
 
 def simulate_direct(
@@ -89,7 +109,7 @@ def simulate_direct(
 
     Cost: O(N (p + p*)) and N normal numbers a step and run.
     """
-    student, teacher = frames(problem.start.flat(), dimension, draws, np.asarray(seeds))
+    student, teacher = frames(problem, dimension, draws, np.asarray(seeds))
     training = training_of(problem, precision)
     words = jnp.asarray(np.asarray(seeds, np.uint32))
     keys = jax.vmap(lambda word: jax.random.fold_in(jax.random.key(word[0]), word[1]))(words)
@@ -101,6 +121,7 @@ def simulate_direct(
         jnp.zeros(count, bool), jnp.full(count, -1),
     )  # fmt: skip
     kept_teacher = np.asarray(runs.teacher, np.float64)
+    overlap = overlaps_between(problem, dimension)
     Q, M, A = [], [], []
     at = 0
     for stop in steps.tolist():
@@ -108,8 +129,8 @@ def simulate_direct(
         weights = np.asarray(runs.w, np.float64)
         lost = np.asarray(runs.stopped)
         weights[lost] = np.nan
-        Q.append(weights @ weights.transpose(0, 2, 1) / dimension)
-        M.append(weights @ kept_teacher.transpose(0, 2, 1) / dimension)
+        Q.append(overlap(weights, weights))
+        M.append(overlap(weights, kept_teacher))
         A.append(np.asarray(runs.a, np.float64) / problem.kappa[0])
         done((stop - at) * count)
         at = stop

@@ -22,11 +22,9 @@ def slopes(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
     return 2 / jnp.pi / jnp.sqrt((1 + C[i, i]) * (1 + C[j, j]) - C[i, j] ** 2)
 
 
-def three(C: Gram, i: Index, j: Index, k: Index) -> Float[Array, "..."]:
-    """E[s'(u_i) u_j s(u_k)]."""
-    volume = (1 + C[i, i]) * (1 + C[k, k]) - C[i, k] ** 2
-    above = C[j, k] * (1 + C[i, i]) - C[i, j] * C[i, k]
-    return 2 / jnp.pi / jnp.sqrt(volume) * above / (1 + C[i, i])
+def curvature(C: Gram, i: Index, k: Index) -> Float[Array, "..."]:
+    """E[s''(u_i) s(u_k)]."""
+    return -slopes(C, i, k) * C[i, k] / (1 + C[i, i])
 
 
 def four(C: Gram, i: Index, j: Index, k: Index, l: Index) -> Float[Array, "..."]:  # noqa: E741
@@ -42,5 +40,5 @@ def four(C: Gram, i: Index, j: Index, k: Index, l: Index) -> Float[Array, "..."]
     return 4 / jnp.pi**2 / jnp.sqrt(volume) * jnp.arcsin(minor(k, l, C[k, l]) / root)
 
 
-ERF = (two, three, four, slopes)
+ERF = (two, curvature, four, slopes)
 """The integrals in the order of `committee.Integrals`."""

@@ -12,7 +12,7 @@ from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.online.chain import simulate_chain
 from orderparam.online.checks import count, one_of
 from orderparam.online.direct import simulate_direct
-from orderparam.online.glossary import coordinates, measured, variable
+from orderparam.online.glossary import constants, coordinates, measured, variable
 from orderparam.online.inputs import inputs_of
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
@@ -81,7 +81,7 @@ def simulate_students(
     arrays, stopped = _joined(problem, parts, max(counts))
     return _packed(
         problem, arrays, stopped, times, sizes, counts, seed, precision,
-        {"name": simulator, "inputs": _law(inputs, inputs_as)}, began,
+        {"name": simulator, "inputs": _law(problem, inputs, inputs_as)}, began,
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _of_size(
     if simulator == "chain":
         found = simulate_chain(problem, dimension, which, streams, steps, precision, done)
     else:
-        inputs = inputs_of(*data, dimension, precision)
+        inputs = inputs_of(*data, dimension, precision, problem.spectrum)
         found = simulate_direct(problem, dimension, which, streams, steps, precision, inputs, done)
     return tuple(part.reshape(runs, draws, *part.shape[1:]) for part in found)
 
@@ -146,7 +146,7 @@ def _packed(
     """Label the runs, and say which of them blew up."""
     leading = ("dimension", "seed")
     variables = {name: variable(problem, name, v, leading) for name, v in arrays.items()}
-    variables["T"] = variable(problem, "T", problem.start.flat().T, ())
+    variables |= constants(problem)
     exists = np.arange(max(counts))[None, :] < np.array(counts)[:, None]
     blown = (stopped >= 0).any(axis=-1) & exists
     variables["run_valid"] = Variable(leading, exists & ~blown, "whether the run stayed finite")
@@ -182,8 +182,10 @@ def _packed(
     )
 
 
-def _law(inputs: Any, inputs_as: str | None) -> str:
+def _law(problem: Any, inputs: Any, inputs_as: str | None) -> str:
     """The law of the inputs in words."""
+    if problem.spectrum is not None:
+        return "Gaussian with the problem's spectrum"
     if inputs is None:
         return "standard Gaussian"
     covariance = inputs_as == "covariance"

@@ -24,25 +24,57 @@ GLOSSARY: dict[str, tuple[tuple[str, ...], str, str]] = {
     "M": (("time", "student", "teacher"), "student-teacher overlaps", "M"),
     "A": (("time", "student"), "second layer over its normalisation", r"a/\kappa"),
     "T": (("teacher", "teacher_"), "teacher-teacher overlaps", "T"),
+    "Q_b": (
+        ("time", "bin", "student", "student_"),
+        "student-student overlaps of a bin of coordinates, their sum over bins is W W^T/N",
+        "Q_b",
+    ),
+    "M_b": (("time", "bin", "student", "teacher"), "student-teacher overlaps of a bin", "M_b"),
+    "T_b": (("bin", "teacher", "teacher_"), "teacher-teacher overlaps of a bin", "T_b"),
     "norm_time": ((), "time at which the norms reach the plateau's", r"t_{norm}"),
     "plateau_time": ((), "time at which the loss reaches the plateau's", r"t_{plateau}"),
     "escape_time": ((), "time at which the loss leaves the plateau", r"t_{esc}"),
     "convergence_time": ((), "time at which the loss is near its final value", r"t_{conv}"),
 }
-"""Dimensions, meaning and LaTeX symbol; many initial states add a leading `replicate`."""
+"""Dimensions, meaning and LaTeX symbol; many initial states add a leading `replicate`.
+
+With structured inputs Q, M and T are the covariances of the pre-activations, sums over bins of
+s_b Q_b and so on.
+"""
 
 Arrays = Mapping[str, Float[np.ndarray, "..."]]
 
 
-def variable(problem: Any, name: str, values: np.ndarray, leading: tuple[str, ...]) -> Variable:
-    """A variable of the glossary; `values` has the axes `leading`, `replicate`, and its own."""
+def variable(
+    problem: Any,
+    name: str,
+    values: np.ndarray,
+    leading: tuple[str, ...],
+    se: np.ndarray | None = None,
+) -> Variable:
+    """A variable of the glossary; `values` and `se` have axes `leading`, `replicate`, its own."""
     dims, meaning, symbol = GLOSSARY[name]
     if problem.start.draws is None:
         values = np.squeeze(values, axis=len(leading))
+        se = None if se is None else np.squeeze(se, axis=len(leading))
     else:
         leading = (*leading, "replicate")
     units = "samples/N" if name.endswith("_time") else ""
-    return Variable((*leading, *dims), values, meaning, symbol, units)
+    return Variable((*leading, *dims), values, meaning, symbol, units, se)
+
+
+def constants(problem: Any) -> dict[str, Variable]:
+    """What does not change in time: overlaps of the teacher, and the bins of the inputs."""
+    found = {"T": variable(problem, "T", problem.preactivations().flat().T, ())}
+    if problem.spectrum is not None:
+        found["T_b"] = variable(problem, "T_b", problem.start.flat().T, ())
+        spectrum = problem.spectrum
+        for name, values, meaning, symbol in (
+            ("input_variance", spectrum.variances, "variance of a coordinate", "s_b"),
+            ("input_fraction", spectrum.fractions, "share of the coordinates", r"\phi_b"),
+        ):
+            found[name] = Variable(("bin",), values, f"{meaning} in each bin", symbol)
+    return found
 
 
 def coordinates(problem: Any, times: Float[np.ndarray, " time"]) -> dict[str, Coordinate]:
@@ -55,6 +87,9 @@ def coordinates(problem: Any, times: Float[np.ndarray, " time"]) -> dict[str, Co
         "teacher": Coordinate(("teacher",), np.arange(q), "teacher unit"),
         "teacher_": Coordinate(("teacher_",), np.arange(q), "second teacher unit"),
     }
+    if problem.spectrum is not None:
+        bins = np.arange(problem.spectrum.bins)
+        coords["bin"] = Coordinate(("bin",), bins, "bin of input coordinates")
     if draws is not None:
         coords["replicate"] = Coordinate(("replicate",), np.arange(draws), "initial state")
     return coords
@@ -63,12 +98,26 @@ def coordinates(problem: Any, times: Float[np.ndarray, " time"]) -> dict[str, Co
 def measured(problem: Any, Q: np.ndarray, M: np.ndarray, A: np.ndarray) -> dict[str, np.ndarray]:
     """Every variable that follows from the overlaps of axes (..., replicate, time, unit, unit).
 
-    States that are not finite (after a blow-up) give NaN.
+    With structured inputs they have an axis for the bin before the units. States that are not
+    finite (after a blow-up) give NaN.
     """
+    if problem.spectrum is not None:
+        parts = {"Q_b": Q, "M_b": M}
+        Q, M = (problem.spectrum.weighted(part) for part in (Q, M))
+        lost = ~np.isfinite(Q.sum((-1, -2)))[..., None, None, None]
+        binned = {name: np.where(lost, np.nan, part) for name, part in parts.items()}
+        return binned | _of_covariances(problem, Q, M, A)
+    return _of_covariances(problem, Q, M, A)
+
+
+def _of_covariances(
+    problem: Any, Q: np.ndarray, M: np.ndarray, A: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Every variable that follows from the covariances of the pre-activations."""
     sums = Q.sum((-1, -2)) + M.sum((-1, -2)) + A.sum(-1)
     finite = np.asarray(np.isfinite(sums))
     Q, M = (np.where(finite[..., None, None], part, np.nan) for part in (Q, M))
-    T = problem.start.flat().T[:, None]
+    T = problem.preactivations().flat().T[:, None]
     T = np.broadcast_to(T, (*finite.shape, *T.shape[-2:]))
     values = {"Q": Q, "M": M, "loss": np.full(finite.shape, np.nan)}
     values["loss"][finite] = losses(problem, Q[finite], M[finite], T[finite], A[finite])

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.online.checks import count
 from orderparam.online.overlaps import Overlaps
+from orderparam.online.spectrum import require_unit_inputs
 
 _DEPENDENT = 1e-10
 
@@ -67,7 +68,8 @@ def hessian_spectrum(
         The spectrum of p N eigenvalues.
 
     Raises:
-        UnsupportedCombination: For another activation or outputs centred on their means.
+        UnsupportedCombination: For another activation, outputs centred on their means or structured
+            inputs.
         InvalidProblem: If there are many states, or N is too small.
 
     Cost: O((p (p + p*))^3), whatever N. Source: online.md section 7.
@@ -76,6 +78,7 @@ def hessian_spectrum(
         raise UnsupportedCombination(
             "The Hessian is known for the quadratic activation with a constant offset; choose one."
         )
+    require_unit_inputs(problem, "The Hessian")
     state = problem.start if overlaps is None else overlaps
     if state.draws is not None:
         raise InvalidProblem("The Hessian is that of a single state; give one without `draws`.")

@@ -11,14 +11,16 @@ from jaxtyping import Array, Float
 from orderparam.data import Data
 from orderparam.errors import InvalidProblem
 from orderparam.online.checks import array, one_of
+from orderparam.online.spectrum import InputSpectrum
 
 
 class Inputs(eqx.Module):
     """A law of inputs: standard Gaussian, a Gaussian of given covariance, or a finite set.
 
     Args:
-        rows: The set (sampled with replacement), or the root L^T of the covariance.
-        kind: `"gaussian"`, `"covariance"` or `"set"`.
+        rows: The set (sampled with replacement), the root L^T of the covariance, or one row of
+            standard deviations of independent coordinates.
+        kind: `"gaussian"`, `"spectrum"`, `"covariance"` or `"set"`.
     """
 
     rows: Float[Array, "row N"] | None
@@ -30,27 +32,50 @@ class Inputs(eqx.Module):
             return jax.random.normal(key, (count, dimension), dtype)
         if self.kind == "set":
             return self.rows[jax.random.randint(key, (count,), 0, len(self.rows))]
+        if self.kind == "spectrum":
+            return jax.random.normal(key, (count, dimension), dtype) * self.rows[0]
         return jax.random.normal(key, (count, len(self.rows)), dtype) @ self.rows
 
+    def squares(self, weights: Float[Array, "unit N"]) -> Float[Array, " unit"]:
+        """Mean square of the pre-activations, for independent coordinates."""
+        if self.rows is not None and self.kind == "spectrum":
+            weights = weights * self.rows[0]
+        return jnp.mean(weights**2, axis=1)
 
-def inputs_of(data: Any, kind: str | None, dimension: int, precision: str) -> Inputs:
-    """Inputs from a user's data: centred, with mean square length N.
+
+def inputs_of(
+    data: Any,
+    kind: str | None,
+    dimension: int,
+    precision: str,
+    spectrum: InputSpectrum | None = None,
+) -> Inputs:
+    """Inputs of a problem, or from a user's data: centred, with mean square length N.
 
     Args:
         data: `None` for standard Gaussian inputs, else a `Data` or an array (sample, N).
         kind: `"set"` (samples with replacement) or `"covariance"` (Gaussian surrogate).
         dimension: N.
         precision: Precision of the run.
+        spectrum: Of the problem's inputs, `None` for unit variances.
 
     Raises:
         InvalidProblem: If the data do not have N columns or do not vary.
     """
+    if spectrum is not None and data is not None:
+        raise InvalidProblem(
+            "The problem has inputs of its own (`spectrum`), but `inputs` are given too; leave "
+            "out one."
+        )
     if data is None:
         if kind is not None:
             raise InvalidProblem(
                 f"Argument `inputs_as` is {kind!r}, but no `inputs` are given; give both."
             )
-        return Inputs(None, "gaussian")
+        if spectrum is None:
+            return Inputs(None, "gaussian")
+        scales = np.repeat(np.sqrt(spectrum.variances), spectrum.sizes(dimension))
+        return Inputs(jnp.asarray(scales[None], precision), "spectrum")
     kind = one_of("inputs_as", "set" if kind is None else kind, ("set", "covariance"))
     rows = standardised(data)
     if rows.shape[1] != dimension:

@@ -131,6 +131,8 @@ def isotropic(problem: Any, *, sgd_noise: bool = True) -> Isotropic:
         "the teacher's second layer `B` is not a positive multiple of ones": _uniform(problem.B),
         "the second layer is trained": problem.second_layer_rate == 0,
         "the norms are held (`spherical`)": not problem.spherical,
+        "the inputs have a `spectrum`": problem.spectrum is None,
+        "the learning rate follows a schedule": problem.schedule is None,
         "there is weight decay": problem.weight_decay == 0,
         "the error is centred on its population mean": problem.centering != "population",
         "the teacher overlaps `T` are not a multiple of the identity": _scalar(problem.start.T),

@@ -4,10 +4,12 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.online.binned import BinnedOverlaps
 from orderparam.online.isotropic import isotropic
 from orderparam.online.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.selection import selected_solution
+from orderparam.online.spectrum import InputSpectrum
 from orderparam.plots.pair import Pair
 from orderparam.results import Solution
 
@@ -18,13 +20,16 @@ def rebuilt(solution: Solution) -> TeacherStudent:
     start = config.pop("start")
     kappa = config.pop("kappa")
     config.pop("kind")
-    Q, M = (solution[name].sel(time=0).values for name in ("Q", "M"))
-    overlaps = Overlaps(Q, M, solution["T"].values, start["dimension"])
+    spectrum = config.pop("spectrum")
+    tail, kind = ("", Overlaps) if spectrum is None else ("_b", BinnedOverlaps)
+    Q, M = (solution[f"{name}{tail}"].sel(time=0).values for name in ("Q", "M"))
+    overlaps = kind(Q, M, solution[f"T{tail}"].values, start["dimension"])
+    bins = None if spectrum is None else InputSpectrum(**spectrum)
     layers = {
         name: np.array(config.pop(name)) / scale
         for name, scale in zip(("second_layer", "teacher_second_layer"), kappa, strict=True)
     }
-    return TeacherStudent(overlaps, normalisation="one", **layers, **config)
+    return TeacherStudent(overlaps, normalisation="one", spectrum=bins, **layers, **config)
 
 
 def states_at(solution: Solution) -> list[Overlaps]:

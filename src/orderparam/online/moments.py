@@ -1,5 +1,6 @@
 """The Gaussian averages that drive the overlaps, in one form for every activation."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,15 +9,34 @@ from jaxtyping import Array, Float
 
 
 class State(NamedTuple):
-    """Order parameters of one run: overlaps Q and M, and the second layer A = a/kappa."""
+    """Order parameters of one run: overlaps Q and M, and the second layer A = a/kappa.
 
-    Q: Float[Array, "student student"]
-    M: Float[Array, "student teacher"]
+    With structured inputs the overlaps have a leading axis for the bins.
+    """
+
+    Q: Float[Array, "*bin student student"]
+    M: Float[Array, "*bin student teacher"]
     A: Float[Array, " student"]
 
 
+class Bins(eqx.Module):
+    """Structured inputs: variance and share of the coordinates of each bin, teacher overlaps."""
+
+    variances: Float[Array, " bin"]
+    fractions: Float[Array, " bin"]
+    T: Float[Array, "*draw bin teacher teacher"]
+
+    def weighted(self, parts: Float[Array, "bin row unit"]) -> Float[Array, "row unit"]:
+        """Sum over bins of variance times overlaps."""
+        return jnp.tensordot(self.variances, parts, 1)
+
+
 class Fixed(eqx.Module):
-    """What does not change during a run: teacher, and constants of error and activation."""
+    """What does not change during a run: teacher, and constants of error and activation.
+
+    T is the covariance of the teacher's pre-activations; `normals` are the frozen random points of
+    an activation without closed formulas.
+    """
 
     T: Float[Array, "*draw teacher teacher"]
     B: Float[Array, " teacher"]
@@ -24,6 +44,24 @@ class Fixed(eqx.Module):
     offset: Float[Array, ""]
     shift: Float[Array, ""]
     population: bool = eqx.field(static=True)
+    bins: Bins | None = None
+    normals: Float[Array, "point unit"] | None = None
+
+    def teachers(self) -> tuple[Float[Array, "..."], ...]:
+        """What differs between draws: overlaps of the teacher."""
+        return (self.T,) if self.bins is None else (self.T, self.bins.T)
+
+    def with_teachers(self, parts: tuple[Float[Array, "..."], ...]) -> "Fixed":
+        """The same for one draw's `teachers`."""
+        if self.bins is None:
+            return replace(self, T=parts[0])
+        return replace(self, T=parts[0], bins=replace(self.bins, T=parts[1]))
+
+    def preactivations(self, state: State) -> State:
+        """The state with the covariances of the pre-activations as overlaps."""
+        if self.bins is None:
+            return state
+        return State(self.bins.weighted(state.Q), self.bins.weighted(state.M), state.A)
 
 
 class Moments(NamedTuple):
@@ -31,6 +69,8 @@ class Moments(NamedTuple):
 
     Args:
         loss: E[e^2]/2 without label noise.
+        response: E[d(e s'(lambda_k))/du_j] for all units u = (lambda, nu): by Stein's lemma
+            E[e s'(lambda_k) z] = sum_j response_kj Cov(u_j, z) for every jointly Gaussian z.
         student: E[e s'(lambda_k) lambda_l].
         teacher: E[e s'(lambda_k) nu_m].
         square: E[(e^2 + Delta) s'(lambda_k) s'(lambda_l)].
@@ -38,6 +78,7 @@ class Moments(NamedTuple):
     """
 
     loss: Float[Array, ""]
+    response: Float[Array, "student unit"]
     student: Float[Array, "student student"]
     teacher: Float[Array, "student teacher"]
     square: Float[Array, "student student"]
@@ -74,8 +115,10 @@ def quadratic_moments(state: State, fixed: Fixed) -> Moments:
     H = _product(Q, AM) - _product(M, BT)
     K = _product(G, AQ) - _product(H, BMt)
     square = (m**2 + 2 * tau + fixed.label_noise) * Q + 4 * m * G + 8 * K
+    own = 2 * m * jnp.eye(len(A)) + 4 * Q * A
     return Moments(
         loss=(m**2 + 2 * tau) / 2,
+        response=jnp.concatenate([own, -4 * M * B], axis=1),
         student=2 * (m * Q + 2 * G),
         teacher=2 * (m * M + 2 * H),
         square=4 * square,

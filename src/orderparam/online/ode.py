@@ -1,26 +1,26 @@
 """The overlap equations as a method: integrated for all initial states in one compiled call."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.errors import InvalidProblem
 from orderparam.online.checks import count, real, truth
-from orderparam.online.events import EVENTS, Levels, event_times, levels_of
-from orderparam.online.flow import Rule, fixed_of, rule_of, velocity
-from orderparam.online.glossary import coordinates, measured, variable
+from orderparam.online.events import levels_of
+from orderparam.online.flow import bins_of, fixed_of, rule_of
+from orderparam.online.generic import frozen_normals
+from orderparam.online.integration import Steps, compiled
+from orderparam.online.modes import Modes
 from orderparam.online.moments import Fixed, State
-from orderparam.results import Solution, Verdict, build_solution
-
-BLOWN_UP = 1e3
-"""tr Q, relative to its start (at least 1), that counts as diverged."""
+from orderparam.online.packing import packed
+from orderparam.results import Solution
 
 _EVENT_GRID = 301
 """Evenly spaced times, beside the saved ones, between which events are looked for."""
@@ -37,8 +37,13 @@ class OverlapODE(Method):
         max_steps: Steps of the integrator after which a trajectory is given up.
         margin: delta: the plateau is entered and left at a relative distance delta of the loss.
         rest: Share of the plateau's loss above the final one at which a run has converged.
+        samples: For an activation without closed formulas: frozen quasi-random points, a power of
+            two, for the average of the eta^2 term.
+        replicates: Independent sets of such points, at least 2; results are means over them with
+            standard errors.
 
-    Cost: about 100 steps of O((p + p*)^3) per trajectory (quadratic), all compiled together.
+    Cost: about 100 steps of O((p + p*)^3) per trajectory (quadratic), all compiled together; an
+    activation without closed formulas adds `samples (p + p*)` values to each step and replicate.
 
     Source: Bocchi et al. (2026); online.md sections 2, 10.
     """
@@ -51,6 +56,8 @@ class OverlapODE(Method):
     max_steps: int = eqx.field(static=True)
     margin: float = eqx.field(static=True)
     rest: float = eqx.field(static=True)
+    samples: int = eqx.field(static=True)
+    replicates: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -60,6 +67,8 @@ class OverlapODE(Method):
         max_steps: int = 16384,
         margin: float = 0.05,
         rest: float = 0.01,
+        samples: int = 4096,
+        replicates: int = 8,
     ) -> None:
         self.rtol = real("rtol", rtol, 0.0, 1.0, open_low=True)
         self.atol = real("atol", atol, 0.0, 1.0, open_low=True)
@@ -67,158 +76,84 @@ class OverlapODE(Method):
         self.max_steps = count("max_steps", max_steps)
         self.margin = real("margin", margin, 0.0, 1.0, open_low=True)
         self.rest = real("rest", rest, 0.0, 1.0, open_low=True)
+        self.samples = count("samples", samples)
+        self.replicates = count("replicates", replicates)
+        if self.samples & (self.samples - 1) or self.replicates < 2:
+            raise InvalidProblem(
+                f"Arguments `samples` = {samples} and `replicates` = {replicates} must be a power "
+                "of two and a number of at least 2; change them."
+            )
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
         names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
+        names = (*names, "samples", "replicates")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
     def estimate(self, problem: Any, save: SavePlan) -> Estimate:
         """From the number of trajectories, saved times and units."""
         units, draws = problem.students + problem.teachers, problem.start.draws or 1
-        numbers = draws * len(problem.times(save)) * (units**2 + 4)
-        power = {"quadratic": 3, "erf": 4, "relu": 5}[problem.activation]
-        return Estimate(2**27 + 64 * numbers, 0.01 + 1e-5 * draws * units**power)
+        bins = 1 if problem.spectrum is None else problem.spectrum.bins
+        numbers = draws * len(problem.times(save)) * (bins * units**2 + 4)
+        if isinstance(problem.activation, str):
+            power = {"quadratic": 3, "erf": 4, "relu": 5}[problem.activation]
+            seconds = 0.01 + 1e-5 * draws * (units**power + bins * units**2)
+            return Estimate(2**27 + 64 * numbers, seconds)
+        points = self.samples * units * draws
+        memory = 2**28 + 64 * numbers * self.replicates + 48 * points
+        return Estimate(memory, 0.1 + 2e-5 * points * self.replicates)
 
     def solve(self, problem: Any, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Integrate every initial state; blow-ups end a trajectory and set the verdict."""
-        del progress  # a solve takes well under a second
-        times, start = problem.times(save), problem.start.flat()
+        del progress  # a solve takes a second at most, but for sampled activations
+        return integrated(self, problem, save, seed, self._starts(problem, seed))
+
+    def _starts(self, problem: Any, seed: int) -> Iterator[tuple[State, Fixed, None]]:
+        """Where to start, once, or for each replicate of the frozen random points."""
+        start = problem.start.flat()
         A = np.broadcast_to(problem.A, (len(start.Q), problem.students))
         first = State(jnp.asarray(start.Q), jnp.asarray(start.M), jnp.asarray(A))
-        rule, fixed = rule_of(problem, self.sgd_noise), fixed_of(problem, jnp.asarray(start.T))
-        levels = levels_of(problem, self.sgd_noise, self.margin, self.rest)
-        fine = times if levels is None else np.union1d(times, problem.times(SavePlan(_EVENT_GRID)))
-        arguments = (first, fixed, rule, levels, jnp.asarray(fine), self)
-        program, compile_time = _compiled(arguments)
-        began = time.perf_counter()
-        run = jax.block_until_ready(program(*arguments))
-        wall_time = time.perf_counter() - began
-        saved = np.searchsorted(fine, times)
-        run = eqx.tree_at(lambda r: r.states, run, jax.tree.map(lambda x: x[:, saved], run.states))
-        return _packed(self, problem, times, run, seed, wall_time, compile_time)
+        teacher = jnp.asarray(problem.preactivations().flat().T)
+        fixed = fixed_of(problem, teacher, bins_of(problem))
+        if isinstance(problem.activation, str):
+            yield first, fixed, None
+            return
+        units = problem.students + problem.teachers
+        # Gradient flow has no averages over points.
+        replicates, samples = (self.replicates, self.samples) if self.sgd_noise else (1, 2)
+        for replicate in range(replicates):
+            normals = jnp.asarray(frozen_normals(seed, replicate, samples, units))
+            yield first, replace(fixed, normals=normals), None
 
 
-class Trajectories(eqx.Module):
-    """What the compiled program returns, with a leading axis for the initial state."""
-
-    states: State
-    events: Float[Array, "*draw event"] | None
-    blown_up: Bool[Array, "*draw"]
-    finished: Bool[Array, "*draw"]
-    steps: Array
-
-
-def integrate(
-    first: State,
-    fixed: Fixed,
-    rule: Rule,
-    levels: Levels | None,
-    times: Float[Array, " time"],
-    method: OverlapODE,
-) -> Trajectories:
-    """Integrate from every initial state (leading axis of `first` and of `fixed.T`)."""
-    return jax.vmap(
-        lambda state, T: _one(
-            state, eqx.tree_at(lambda f: f.T, fixed, T), rule, levels, times, method
-        )
-    )(first, fixed.T)
-
-
-def _one(
-    first: State,
-    fixed: Fixed,
-    rule: Rule,
-    levels: Levels | None,
-    times: Float[Array, " time"],
-    method: OverlapODE,
-) -> Trajectories:
-    largest = BLOWN_UP * jnp.maximum(jnp.trace(first.Q), 1.0)
-
-    def blown_up(t: Any, y: State, args: Any, **_: Any) -> Bool[Array, ""]:
-        del t, args
-        return ~(jnp.trace(y.Q) < largest)
-
-    solved = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
-        diffrax.Dopri8(),
-        t0=0.0,
-        t1=times[-1],
-        dt0=None,
-        y0=first,
-        args=(fixed, rule),
-        saveat=diffrax.SaveAt(ts=times),
-        stepsize_controller=diffrax.PIDController(rtol=method.rtol, atol=method.atol),
-        max_steps=method.max_steps,
-        adjoint=diffrax.ForwardMode(),
-        event=diffrax.Event(blown_up),
-        throw=False,
-    )
-    states = solved.ys
-    assert isinstance(states, State)
-    events = None if levels is None else event_times(times, states, fixed, rule, levels)
-    return Trajectories(
-        states,
-        events,
-        solved.result == diffrax.RESULTS.event_occurred,
-        solved.result == diffrax.RESULTS.successful,
-        solved.stats["num_steps"],
-    )
-
-
-_PROGRAMS: dict[Any, Any] = {}
-
-
-def _compiled(arguments: tuple[Any, ...]) -> tuple[Any, float]:
-    """The compiled program for arguments of these shapes and settings, and the time it took."""
-    arrays, static = eqx.partition(arguments, eqx.is_array)
-    leaves, shape = jax.tree.flatten(arrays)
-    key = (shape, static, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
-    if key in _PROGRAMS:
-        return _PROGRAMS[key], 0.0
-    began = time.perf_counter()
-    program: Any = eqx.filter_jit(integrate)
-    _PROGRAMS[key] = program.lower(*arguments).compile()
-    return _PROGRAMS[key], time.perf_counter() - began
-
-
-def _packed(
-    method: OverlapODE,
+def integrated(
+    method: Any,
     problem: Any,
-    times: Float[np.ndarray, " time"],
-    run: Trajectories,
+    save: SavePlan,
     seed: int,
-    wall_time: float,
-    compile_time: float,
+    starts: Iterable[tuple[State, Fixed, Modes | None]],
 ) -> Solution:
-    """Label the trajectories, and say how they ended."""
-    arrays = measured(problem, *(np.asarray(part) for part in run.states))
-    arrays["T"] = np.array(problem.start.flat().T)
-    if run.events is not None:
-        arrays |= dict(zip(EVENTS, np.asarray(run.events).T, strict=True))
-    blown, finished = np.asarray(run.blown_up), np.asarray(run.finished)
-    lost = ~finished | ~np.isfinite(arrays["loss"]).all(axis=-1)
-    verdict, message = Verdict.CONVERGED, "Every trajectory reached its last time."
-    if blown.any():
-        verdict = Verdict.DIVERGED
-        message = f"The norms of {blown.sum()} of {len(blown)} trajectories grew without bound."
-    elif lost.any():
-        verdict = Verdict.NOT_CONVERGED
-        message = f"{lost.sum()} of {len(lost)} trajectories needed more steps than `max_steps`."
-    return build_solution(
-        {name: variable(problem, name, values, ()) for name, values in arrays.items()},
-        coordinates(problem, times),
-        family=problem.family,
-        kind="theory",
-        problem=problem.config(),
-        method=method.config(),
-        seed=seed,
-        verdict=verdict,
-        message=message,
-        diagnostics={"steps": int(np.max(np.asarray(run.steps))), "lost": int(lost.sum())},
-        precision="float64",
-        device=jax.devices()[0].device_kind,
-        wall_time=wall_time,
-        compile_time=compile_time,
-        sources=["bocchi2026"] if problem.activation == "quadratic" else ["saad1995"],
-    )
+    """Integrate from each of the `starts` (replicates of one another) and label the results.
+
+    Args:
+        method: `OverlapODE`, or another with its tolerances and levels.
+        problem: What is integrated.
+        save: What to keep.
+        seed: Seed of the replicates.
+        starts: Initial states, what stays constant, and the modes if these are integrated.
+    """
+    times = problem.times(save)
+    levels = levels_of(problem, method.sgd_noise, method.margin, method.rest)
+    fine = times if levels is None else np.union1d(times, problem.times(SavePlan(_EVENT_GRID)))
+    steps = Steps(method.rtol, method.atol, method.max_steps)
+    rest = (rule_of(problem, method.sgd_noise), levels, jnp.asarray(fine), steps)
+    saved = np.searchsorted(fine, times)
+    runs, seconds, compile_time = [], 0.0, 0.0
+    for start in starts:
+        program, took = compiled((*start, *rest))
+        began = time.perf_counter()
+        run = jax.block_until_ready(program(*start, *rest))
+        seconds, compile_time = seconds + time.perf_counter() - began, compile_time + took
+        states = jax.tree.map(lambda part: part[:, saved], run.states)
+        runs.append(eqx.tree_at(lambda r: r.states, run, states))
+    return packed(method, problem, times, runs, seed, seconds, compile_time)

@@ -76,6 +76,10 @@ class Overlaps(eqx.Module):
         """The joint Gram matrix [[Q, M], [M^T, T]]."""
         return np.block([[self.Q, self.M], [np.swapaxes(self.M, -1, -2), self.T]])
 
+    def norms(self) -> Float[np.ndarray, "*draw student"]:
+        """Squared lengths of the students divided by N."""
+        return np.diagonal(self.Q, axis1=-2, axis2=-1)
+
     def flat(self) -> "Overlaps":
         """The same with a leading axis, of length 1 for a single state."""
         if self.draws is not None:

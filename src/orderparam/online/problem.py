@@ -1,6 +1,6 @@
 """One-pass SGD of a two-layer student on a two-layer teacher: what is learned, no solver."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -9,12 +9,15 @@ from jaxtyping import Float
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem
-from orderparam.online.checks import array, count, one_of, real, truth
+from orderparam.kernels.activations import Activation
+from orderparam.online.activations import activation_of, label_of
+from orderparam.online.binned import BinnedOverlaps, start_for
+from orderparam.online.checks import count, real, truth
+from orderparam.online.layers import centering_of, layer_weights, normalisations
 from orderparam.online.overlaps import Overlaps
+from orderparam.online.schedule import RateSchedule, Schedule, schedule_of
+from orderparam.online.spectrum import InputSpectrum
 from orderparam.results import Solution
-
-ACTIVATIONS = ("quadratic", "erf", "relu")
-CENTERINGS = ("none", "constant", "population")
 
 
 class TeacherStudent(Problem):
@@ -26,8 +29,11 @@ class TeacherStudent(Problem):
     of weights with entries of order 1, and `1/N` of time.
 
     Args:
-        start: Overlaps at time 0, one state or many; they also fix the widths p and p*.
-        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`.
+        start: Overlaps at time 0, one state or many; they also fix the widths p and p*. With a
+            `spectrum` those of each bin, or `Overlaps` of weights spread evenly over the bins.
+        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`, with closed
+            equations; or a smooth one: `"tanh"`, `"gelu"`, `"softplus"`, `"scaled_tanh(0.8)"`, an
+            `Activation` or an elementwise function written with `jax.numpy`.
         learning_rate: eta > 0.
         duration: Samples divided by N until the end, positive.
         label_noise: Variance Delta >= 0 of the labels' noise.
@@ -42,6 +48,10 @@ class TeacherStudent(Problem):
         spherical: Bring every student to |w_k|^2 = N after each step; needs Q_kk(0) = 1.
         momentum: beta of the heavy ball, in [0, 1).
         batch_size: Samples n of one step; a step is 1/N of time whatever n.
+        schedule: Factor of both learning rates in time: numbers, one for each of as many equal
+            parts of the duration; or a function of the time, read at 1025 evenly spaced times and
+            joined by a monotone cubic; constant if `None`. Weight decay does not follow it.
+        spectrum: Variances of the inputs' coordinates, in bins; 1 for all if `None`.
 
     Raises:
         InvalidProblem: If a value is outside its range.
@@ -56,8 +66,8 @@ class TeacherStudent(Problem):
 
     family: ClassVar[str] = "online"
 
-    start: Overlaps
-    activation: str = eqx.field(static=True)
+    start: Overlaps | BinnedOverlaps
+    activation: str | Activation = eqx.field(static=True)
     learning_rate: float = eqx.field(static=True)
     duration: float = eqx.field(static=True)
     label_noise: float = eqx.field(static=True)
@@ -70,11 +80,13 @@ class TeacherStudent(Problem):
     spherical: bool = eqx.field(static=True)
     momentum: float = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
+    schedule: RateSchedule | None
+    spectrum: InputSpectrum | None
 
     def __init__(
         self,
-        start: Overlaps,
-        activation: str = "quadratic",
+        start: Overlaps | BinnedOverlaps,
+        activation: str | Activation | Callable[..., Any] = "quadratic",
         learning_rate: float = 0.1,
         duration: float = 50.0,
         label_noise: float = 0.0,
@@ -87,29 +99,28 @@ class TeacherStudent(Problem):
         spherical: bool = False,
         momentum: float = 0.0,
         batch_size: int = 1,
+        schedule: Schedule = None,
+        spectrum: InputSpectrum | None = None,
     ) -> None:
-        if not isinstance(start, Overlaps):
-            raise InvalidProblem(
-                f"Argument `start` must be an Overlaps, but is a {type(start).__name__}; build one "
-                "with orderparam.online.random_overlaps or overlaps_of."
-            )
-        self.start = start
-        self.activation = one_of("activation", activation, ACTIVATIONS)
+        self.start = start = start_for(start, spectrum)
+        self.spectrum = spectrum
+        self.activation = activation_of(activation)
         self.learning_rate = real("learning_rate", learning_rate, 0.0, open_low=True)
         self.duration = real("duration", duration, 0.0, open_low=True)
         self.label_noise = real("label_noise", label_noise, 0.0)
-        self.kappa = _kappa(normalisation, start.students, start.teachers)
-        self.second_layer = _weights("second_layer", second_layer, start.students)
-        self.teacher_second_layer = _weights(
+        self.kappa = normalisations(normalisation, start.students, start.teachers)
+        self.second_layer = layer_weights("second_layer", second_layer, start.students)
+        self.teacher_second_layer = layer_weights(
             "teacher_second_layer", teacher_second_layer, start.teachers
         )
-        self.centering = _centering(centering, self.activation)
+        self.centering = centering_of(centering, self.activation)
         self.second_layer_rate = real("second_layer_rate", second_layer_rate, 0.0)
         self.weight_decay = real("weight_decay", weight_decay, 0.0)
         self.spherical = truth("spherical", spherical)
         self.momentum = real("momentum", momentum, 0.0, 1.0)
         self.batch_size = count("batch_size", batch_size)
-        norms = np.diagonal(start.Q, axis1=-2, axis2=-1)
+        self.schedule = schedule_of(schedule, self.duration)
+        norms = start.norms()
         if self.spherical and np.abs(norms - 1).max() > 1e-8:
             raise InvalidProblem(
                 "Argument `spherical` is true, but the students' norms Q_kk start between "
@@ -126,6 +137,13 @@ class TeacherStudent(Problem):
     def teachers(self) -> int:
         """The teacher's width p*."""
         return self.start.teachers
+
+    def preactivations(self) -> Overlaps:
+        """Covariances of the pre-activations at time 0; the start itself for unit variances."""
+        if isinstance(self.start, Overlaps):
+            return self.start
+        assert self.spectrum is not None
+        return self.start.total(self.spectrum)
 
     @property
     def A(self) -> Float[np.ndarray, " student"]:  # noqa: D102
@@ -157,15 +175,18 @@ class TeacherStudent(Problem):
 
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values."""
-        names = ("activation", "learning_rate", "duration", "label_noise", "centering")
+        names = ("learning_rate", "duration", "label_noise", "centering")
         more = ("second_layer_rate", "weight_decay", "spherical", "momentum", "batch_size")
         return {
             "kind": "TeacherStudent",
             "start": self.start.config(),
+            "activation": label_of(self.activation),
             **{name: getattr(self, name) for name in (*names, *more)},
             "kappa": list(self.kappa),
             "second_layer": self.second_layer.tolist(),
             "teacher_second_layer": self.teacher_second_layer.tolist(),
+            "spectrum": None if self.spectrum is None else self.spectrum.config(),
+            "schedule": None if self.schedule is None else self.schedule.config(),
         }
 
     def simulate(
@@ -185,37 +206,3 @@ class TeacherStudent(Problem):
         return simulate_students(
             self, sizes.get("dimension"), seeds, save, seed, **extra, **options
         )
-
-
-def _kappa(normalisation: Any, students: int, teachers: int) -> tuple[float, float]:
-    """Output normalisation of student and teacher."""
-    if isinstance(normalisation, str):
-        word = one_of("normalisation", normalisation, ("width", "one"))
-        return (float(students), float(teachers)) if word == "width" else (1.0, 1.0)
-    value = real("normalisation", normalisation, 0.0, open_low=True)
-    return value, value
-
-
-def _weights(name: str, value: Any, units: int) -> Float[np.ndarray, " unit"]:
-    """Second-layer weights, ones by default."""
-    weights = np.ones(units) if value is None else array(name, value, (1,))
-    if weights.shape != (units,):
-        raise InvalidProblem(
-            f"Argument `{name}` has {weights.size} numbers for {units} units; give one for each."
-        )
-    return weights
-
-
-def _centering(value: Any, activation: str) -> str | float:
-    """A known word or a finite offset, and only where it has a meaning."""
-    chosen = (
-        one_of("centering", value, CENTERINGS)
-        if isinstance(value, str)
-        else real("centering", value, -1e100)
-    )
-    if activation != "quadratic" and chosen != "none":
-        raise InvalidProblem(
-            f"Argument `centering` is {value!r}, which is defined for the quadratic activation "
-            f'alone, not for {activation!r}; use "none".'
-        )
-    return chosen

@@ -31,11 +31,10 @@ def slopes(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
     return 0.25 + jnp.arcsin(_correlation(C, i, j)) / (2 * jnp.pi)
 
 
-def three(C: Gram, i: Index, j: Index, k: Index) -> Float[Array, "..."]:
-    """E[s'(u_i) u_j s(u_k)]."""
+def curvature(C: Gram, i: Index, k: Index) -> Float[Array, "..."]:
+    """E[s''(u_i) s(u_k)], where s'' is the delta function."""
     spread = jnp.sqrt(jnp.maximum(C[i, i] * C[k, k] - C[i, k] ** 2, 0.0))
-    angle = jnp.arcsin(_correlation(C, i, k))
-    return C[j, k] / 4 + (C[j, k] * angle + C[i, j] / C[i, i] * spread) / (2 * jnp.pi)
+    return spread / C[i, i] / (2 * jnp.pi)
 
 
 def four(C: Gram, i: Index, j: Index, k: Index, l: Index) -> Float[Array, "..."]:  # noqa: E741
@@ -63,5 +62,5 @@ def _group(C: Gram, members: Iterable[tuple[int, ...]], second: int) -> Float[Ar
     return second_moment(C[rows[:, :, None], rows[:, None, :]], 0, second)
 
 
-RELU = (two, three, four, slopes)
+RELU = (two, curvature, four, slopes)
 """The integrals in the order of `committee.Integrals`."""

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.linalg import expm
@@ -12,6 +13,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.online.checks import one_of
 from orderparam.online.isotropic import isotropic
 from orderparam.online.overlaps import Overlaps
+from orderparam.online.spectrum import require_unit_inputs
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def selected_solution(problem: Any, route: str = "polar") -> Selected:
 
     Args:
         problem: Quadratic, with uniform positive second layers, p >= p* (or isotropic for p < p*).
+            Every learning rate and schedule under which training converges selects the same.
         route: `"polar"`: the closest point of the manifold to the initial weights (orthogonal
             Procrustes), exact for isotropic teachers; `"gram_schmidt"`: for well separated teacher
             eigenvalues and small M(0).
@@ -91,10 +94,11 @@ def selected_solution(problem: Any, route: str = "polar") -> Selected:
     Source: Bocchi et al. (2026); online.md section 4.3.
     """
     one_of("route", route, ("polar", "gram_schmidt"))
+    require_unit_inputs(problem, "The selected solution")
     Q, M, T = problem.start.Q, problem.start.M, problem.start.T
     unit = np.broadcast_to(np.eye(T.shape[-1]), T.shape)
     scalar = type(problem.start)(Q, 0 * M, unit)
-    numbers = isotropic(_replaced(problem, scalar))
+    numbers = isotropic(_at_constant_rate(problem, scalar))
     if np.linalg.svd(M, compute_uv=False).min() == 0:
         raise InvalidProblem(
             "The initial overlaps `M` do not have full rank, so no solution is selected; start "
@@ -112,11 +116,14 @@ def selected_solution(problem: Any, route: str = "polar") -> Selected:
     return Selected(O, end, np.asarray(lengths - 2 * scale * cross), _exact(problem))
 
 
-def _replaced(problem: Any, start: Overlaps) -> Any:
-    """The problem with another start."""
-    import equinox as eqx
+def _at_constant_rate(problem: Any, start: Overlaps) -> Any:
+    """The problem with another start, and without the schedule, on which no frame depends."""
+    fields = (start, None)
+    return eqx.tree_at(lambda p: (p.start, p.schedule), problem, fields, is_leaf=_is_none)
 
-    return eqx.tree_at(lambda p: p.start, problem, start)
+
+def _is_none(value: Any) -> bool:
+    return value is None
 
 
 def _exact(problem: Any) -> bool:
@@ -138,7 +145,8 @@ def conserved_matrix(
 ) -> tuple[Float[np.ndarray, "time teacher teacher"], Bool[np.ndarray, " time"]]:
     """X = E^T M^T rho^-1 M E, constant in gradient flow for every T and Q(0).
 
-    `rho = Q - M T^-1 M^T`, `E = exp(-4 eta a B T t)`. It is known only while rho, a difference, is
+    `rho = Q - M T^-1 M^T`, `E = exp(-4 a B T s)` with s = eta t, or the integral of eta(t) up to t
+    for a rate that follows a schedule. It is known only while rho, a difference, is
     larger than rounding.
 
     Returns:
@@ -146,10 +154,12 @@ def conserved_matrix(
 
     Source: online.md section 4.2 (b).
     """
+    require_unit_inputs(problem, "The conserved matrix")
     a = float(problem.A[0])
-    eta = problem.learning_rate / (1 - problem.momentum)
+    schedule, eta = problem.schedule, problem.learning_rate / (1 - problem.momentum)
+    flow = eta * (times if schedule is None else schedule.integral(problem.duration, times))
     rho = Q - M @ np.linalg.inv(T) @ np.swapaxes(M, -1, -2)
     known = np.linalg.eigvalsh(rho)[:, 0] > 1e-7 * np.linalg.eigvalsh(Q)[:, -1]
     inner = np.swapaxes(M, -1, -2) @ np.linalg.solve(rho, M)
-    decay = expm(-4 * eta * a * (np.diag(problem.B) @ T) * times[:, None, None])
+    decay = expm(-4 * a * (np.diag(problem.B) @ T) * flow[:, None, None])
     return np.swapaxes(decay, -1, -2) @ inner @ decay, known

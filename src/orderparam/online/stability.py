@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.online.activations import label_of
 from orderparam.online.flow import Rule, fixed_of, velocity
 from orderparam.online.moments import State
 from orderparam.online.overlaps import Overlaps
@@ -63,10 +64,11 @@ def _zero_loss(problem: Any) -> Overlaps:
     """
     drift = problem.offset + problem.shift * (problem.A.sum() - problem.B.sum())
     wrong = {
-        f"the {problem.activation} activation": problem.activation != "quadratic",
+        f"the {label_of(problem.activation)} activation": problem.activation != "quadratic",
         "fewer students than teachers": problem.students < problem.teachers,
         "output weights that are not positive": min(problem.A.min(), problem.B.min()) <= 0,
         "a constant that the error keeps": problem.centering != "population" and abs(drift) > 1e-12,
+        "structured inputs (`spectrum`)": problem.spectrum is not None,
         "weight decay": problem.weight_decay > 0,
         "students of fixed norm": problem.spherical,
         "a trained second layer": problem.second_layer_rate > 0,

@@ -3,19 +3,14 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
-from orderparam.online.overlaps import Overlaps
-
-LAYERS = {
-    "quadratic": jnp.square,
-    "erf": lambda h: jax.lax.erf(h / jnp.sqrt(2.0).astype(h.dtype)),
-    "relu": lambda h: jnp.maximum(h, 0),
-}
+from orderparam.kernels.activations import Activation
+from orderparam.online.activations import apply
+from orderparam.online.schedule import RateFactor, factor_of
 
 
 class Training(eqx.Module):
@@ -32,12 +27,13 @@ class Training(eqx.Module):
         kappa: Output normalisations of student and teacher.
         teacher_second_layer: a*.
         largest: Mean squared norm of a student at which a run counts as blown up.
-        activation: Name of the activation.
+        activation: The activation.
         population: Whether outputs are measured from their population means.
         spherical: Whether norms are restored after each step.
         batch_size: Samples of a step.
         heavy: Whether there is momentum.
         second: Whether the second layer is trained.
+        schedule: Factor of both learning rates in time, if they change.
     """
 
     learning_rate: Float[Array, ""]
@@ -50,12 +46,20 @@ class Training(eqx.Module):
     kappa: Float[Array, " 2"]
     teacher_second_layer: Float[Array, " teacher"]
     largest: Float[Array, ""]
-    activation: str = eqx.field(static=True)
+    activation: str | Activation = eqx.field(static=True)
     population: bool = eqx.field(static=True)
     spherical: bool = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
     heavy: bool = eqx.field(static=True)
     second: bool = eqx.field(static=True)
+    schedule: RateFactor | None = None
+
+    def rates(self, at: Array, dimension: Any) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Learning rates of the first and of the second layer in step number `at`."""
+        if self.schedule is None:
+            return self.learning_rate, self.second_layer_rate
+        factor = self.schedule(at / jnp.asarray(dimension, self.learning_rate.dtype))
+        return factor * self.learning_rate, factor * self.second_layer_rate
 
 
 def training_of(problem: Any, precision: str) -> Training:
@@ -82,6 +86,7 @@ def training_of(problem: Any, precision: str) -> Training:
         batch_size=problem.batch_size,
         heavy=problem.momentum > 0,
         second=problem.second_layer_rate > 0,
+        schedule=factor_of(problem, precision),
     )
 
 
@@ -89,7 +94,7 @@ def outputs(
     h: Float[Array, "*batch unit"], layer: Float[Array, " unit"], scale: Any, training: Training
 ) -> Float[Array, "*batch"]:
     """(1/kappa) sum_k a_k s(h_k)."""
-    return (LAYERS[training.activation](h) - training.shift) @ layer / scale
+    return (apply(training.activation, h) - training.shift) @ layer / scale
 
 
 def sample_loss(
@@ -105,12 +110,12 @@ def sample_loss(
 
 
 def frames(
-    overlaps: Overlaps, dimension: int, draws: np.ndarray, seeds: np.ndarray
+    problem: Any, dimension: int, draws: np.ndarray, seeds: np.ndarray
 ) -> tuple[Float[np.ndarray, "run student N"], Float[np.ndarray, "run teacher N"]]:
-    """Weights in `dimension` dimensions with exactly the given overlaps, in random directions.
+    """Weights in `dimension` dimensions with exactly the start's overlaps, in random directions.
 
     Args:
-        overlaps: With a leading axis.
+        problem: Its start, and the bins of its inputs.
         dimension: N.
         draws: Which state each run starts from.
         seeds: One seed sequence for each run.
@@ -118,18 +123,34 @@ def frames(
     Raises:
         InvalidProblem: If N is too small to hold the vectors.
     """
-    values, vectors = np.linalg.eigh(overlaps.gram())
-    roots = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    sizes = bin_sizes(problem, dimension)
+    grams = problem.start.flat().gram()
+    grams = grams[:, None] if problem.spectrum is None else grams
+    values, vectors = np.linalg.eigh(grams)
+    roots = vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :]
     units = roots.shape[-1]
-    if dimension < units:
-        raise InvalidProblem(
-            f"Argument `dimension` is {dimension}, but {overlaps.students} students and "
-            f"{overlaps.teachers} teachers need at least {units}; raise it."
-        )
     weights = []
     for draw, seed in zip(draws, seeds, strict=True):
-        random = np.random.default_rng(seed).standard_normal((dimension, units))
-        basis = np.linalg.qr(random)[0]
-        weights.append(np.sqrt(dimension) * roots[draw] @ basis.T)
+        rng = np.random.default_rng(seed)
+        bases = [np.linalg.qr(rng.standard_normal((size, units)))[0] for size in sizes]
+        parts = [root @ basis.T for root, basis in zip(roots[draw], bases, strict=True)]
+        weights.append(np.sqrt(dimension) * np.concatenate(parts, axis=1))
     stacked = np.stack(weights)
-    return stacked[:, : overlaps.students], stacked[:, overlaps.students :]
+    return stacked[:, : problem.students], stacked[:, problem.students :]
+
+
+def bin_sizes(problem: Any, dimension: int) -> list[int]:
+    """Coordinates in each bin, one bin of all N for inputs of unit variance.
+
+    Raises:
+        InvalidProblem: If students and teachers do not fit into a bin.
+    """
+    spectrum, units = problem.spectrum, problem.students + problem.teachers
+    sizes = [dimension] if spectrum is None else spectrum.sizes(dimension).tolist()
+    if min(sizes) < units:
+        of_bin = "" if spectrum is None else f" and its smallest bin has {min(sizes)} coordinates"
+        raise InvalidProblem(
+            f"Argument `dimension` is {dimension}{of_bin}, but {problem.students} students and "
+            f"{problem.teachers} teachers need at least {units}; raise it."
+        )
+    return sizes
