@@ -15,6 +15,7 @@ from orderparam.mixtures.program import EngineEvolution
 from orderparam.mixtures.real_data import LearningCurve, learning_curve
 from orderparam.mixtures.ridge import Ridge
 from orderparam.mixtures.saddle import SaddlePoint
+from orderparam.mixtures.sampled import SampledWeights
 from orderparam.mixtures.sensitivity import optimal_strength, required_alpha, sensitivity
 from orderparam.mixtures.separability import separability_threshold
 from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
@@ -41,6 +42,7 @@ __all__ = [
     "MixtureERM",
     "Ridge",
     "SaddlePoint",
+    "SampledWeights",
     "Softmax",
     "Square",
     "StateEvolution",

@@ -10,6 +10,7 @@ from scipy import linalg
 from orderparam.mixtures.descent import Fitted, Objective, Prox
 
 Point = Float[np.ndarray, " entry"]
+Coefficients = Float[np.ndarray, " column"]
 Elementwise = Callable[[np.ndarray], np.ndarray]
 
 _TOLERANCE = 1e-9
@@ -40,7 +41,7 @@ class _Place(NamedTuple):
     """
 
     v: Point
-    theta: Point
+    theta: Coefficients
     x: Point
     gap: Point
     slope: Point
@@ -61,7 +62,7 @@ class _Splitting(NamedTuple):
 
     X: Float[np.ndarray, "sample column"]
     factor: tuple[np.ndarray, bool]
-    keep: Float[np.ndarray, " column"]
+    keep: Coefficients
     losses: Elementwise
     penalty: Elementwise
 
@@ -71,7 +72,7 @@ class _Splitting(NamedTuple):
         pulled = self.X.T @ v[:count] + self.keep * v[count:]
         return self.along(v, linalg.cho_solve(self.factor, pulled), smoothing)
 
-    def along(self, v: Point, theta: Point, smoothing: float) -> _Place:
+    def along(self, v: Point, theta: Coefficients, smoothing: float) -> _Place:
         """The place of `v` whose projection is known."""
         count, x = len(self.X), self.graph(theta)
         t = 2 * x - v
@@ -80,11 +81,11 @@ class _Splitting(NamedTuple):
         gap = np.concatenate([z, w, [0.0]]) - x
         return _Place(v, theta, x, gap, np.concatenate([dz, dw, [1.0]]))
 
-    def graph(self, theta: Point) -> Point:
+    def graph(self, theta: Coefficients) -> Point:
         """Outputs and weights; the bias has no penalty and no copy."""
         return np.concatenate([self.X @ theta, self.keep * theta])
 
-    def newton(self, here: _Place, shift: float) -> tuple[Point, Point]:
+    def newton(self, here: _Place, shift: float) -> tuple[Point, Coefficients]:
         """The step `(dv, dtheta)` that closes the gap to first order.
 
         With `dv = dx + q`, `dx` in the graph and `q` orthogonal to it, the linearised equation is

@@ -12,7 +12,7 @@ from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.mixtures._checks import Numbers, finite
 from orderparam.mixtures.losses import HardMargin, Loss
 from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
-from orderparam.mixtures.penalties import L2, PENALTIES, Penalty, Separable
+from orderparam.mixtures.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
 from orderparam.mixtures.smooth import LOSSES
 from orderparam.mixtures.spectrum import Full
 from orderparam.results import Solution
@@ -91,10 +91,10 @@ class MixtureERM(Problem):
                     f"The penalty {self.penalty.name!r} is solved for losses of one output, but "
                     f"the loss {self.loss.name!r} has {outputs} here; use 'l2', or a binary loss."
                 )
-            if isinstance(self.mixture.spectrum, Full):
+            if self.needs_sampling and not isinstance(self.penalty, ElasticNet):
                 raise UnsupportedCombination(
                     f"The penalty {self.penalty.name!r} needs covariances that are diagonal in the "
-                    "coordinates that it acts on; use 'l2' for full covariances."
+                    "coordinates that it acts on; use 'l2', 'l1' or an elastic net for full ones."
                 )
             if self.loss.name in ("hard-margin", "softmax"):
                 raise UnsupportedCombination(
@@ -105,6 +105,11 @@ class MixtureERM(Problem):
                 f"The hard margin is the limit of vanishing strength and is scaled to strength 1, "
                 f"but `strength` is {self.strength.tolist()}; give strength=1."
             )
+
+    @property
+    def needs_sampling(self) -> bool:
+        """Whether the average over the weights is one over draws."""
+        return isinstance(self.penalty, Separable) and isinstance(self.mixture.spectrum, Full)
 
     @property
     def codes(self) -> Float[np.ndarray, "class output"]:
@@ -133,7 +138,11 @@ class MixtureERM(Problem):
         return MixtureERM(**{**{name: getattr(self, name) for name in fields}, **changes})
 
     def default_method(self) -> Method:
-        """The saddle-point equations by iteration."""
+        """The saddle-point equations by iteration, with draws where averages are not closed."""
+        if self.needs_sampling:
+            from orderparam.mixtures.sampled import SampledWeights
+
+            return SampledWeights()
         from orderparam.mixtures.saddle import SaddlePoint  # methods know the problem
 
         return SaddlePoint()
