@@ -55,6 +55,7 @@ def setup_with(problem: MixtureERM, spectrum: Diagonal | Full, nodes: int) -> Se
     return Setup(
         spectrum,
         jnp.asarray(mixture.weights),
+        jnp.asarray(problem.test_weights),
         jnp.asarray(problem.class_weights[mixture.labels]),
         jnp.asarray(codes[mixture.labels]),
         jnp.asarray(x),

@@ -29,7 +29,7 @@ def measure(
     train_loss = float(np.mean(importance * losses(task, codes[label], z)))
     penalty = penalty_value(task, W) / d
     measured = {
-        "test_error": test.rate(mixture.weights, mixture.labels)[0],
+        "test_error": test.rate(problem.test_weights, mixture.labels)[0],
         "train_error": np.mean(np.argmax(z @ codes.T, axis=1) != label),
         "train_loss": train_loss,
         "energy": alpha * train_loss + task.strength * penalty,
@@ -78,4 +78,4 @@ def _test_loss(problem: MixtureERM, task: Task, mean: np.ndarray, Q: np.ndarray)
     code = (2.0 * mixture.labels - 1)[:, None, None]
     z = mean[:, None] + np.sqrt(Q)[:, None] * xi
     value = losses(task, np.broadcast_to(code, (*z.shape, 1)), z[..., None]) @ weight
-    return float(mixture.weights @ (task.class_weights[mixture.labels] * value))
+    return float(problem.test_weights @ (task.class_weights[mixture.labels] * value))

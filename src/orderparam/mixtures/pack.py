@@ -130,7 +130,7 @@ def evaluate(
             train = train_errors(setup, Overlaps(*(part[i] for part in x)), mean, codes)
         confusion[i] = test.confusion
         rates[i] = (
-            *test.rate(mixture.weights, mixture.labels),
+            *test.rate(problem.test_weights, mixture.labels),
             *train.rate(mixture.weights, mixture.labels),
         )
     averages["energy"] = alpha * averages["train_loss"] + strength * averages["penalty"]
@@ -165,13 +165,14 @@ def bias(problem: MixtureERM, b: Float[np.ndarray, "... output"]) -> Float[np.nd
 def _references(problem: MixtureERM) -> dict[str, float]:
     """Known limits of the mixture, for figures and claims: threshold and Bayes error."""
     found: dict[str, float] = {}
-    if problem.mixture.classes == 2 and problem.mixture.clusters == 2:
-        threshold = separability_threshold(problem.mixture, problem.fit_bias)
+    mixture = problem.mixture
+    if mixture.classes == 2 and mixture.clusters == 2 and mixture.weights.all():
+        threshold = separability_threshold(mixture, problem.fit_bias)
         if threshold is not None:
             found["separability_threshold"] = threshold
-        if not problem.alpha.ndim:
+        if not problem.alpha.ndim and np.array_equal(problem.test_weights, mixture.weights):
             with contextlib.suppress(UnsupportedCombination):
-                found["bayes_error"] = bayes_error(problem.mixture, float(problem.alpha))
+                found["bayes_error"] = bayes_error(mixture, float(problem.alpha))
     return found
 
 

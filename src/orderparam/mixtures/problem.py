@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures._checks import Numbers, finite
+from orderparam.mixtures._checks import Numbers, axis, checked_class_weights
 from orderparam.mixtures.losses import HardMargin, Loss
 from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
 from orderparam.mixtures.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
@@ -75,10 +75,10 @@ class MixtureERM(Problem):
         _refuse_matrix(penalty)
         self.loss = _named("loss", loss, LOSSES, Loss)
         self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
-        self.strength = _axis("strength", strength, zero=isinstance(self.penalty, L2))
-        self.alpha = _axis("alpha", alpha, zero=False)
+        self.strength = axis("strength", strength, zero=isinstance(self.penalty, L2))
+        self.alpha = axis("alpha", alpha, zero=False)
         self.fit_bias = fit_bias
-        self.class_weights = _class_weights(class_weights, mixture.classes)
+        self.class_weights = checked_class_weights(class_weights, mixture.classes)
         rotate = self.penalty.rotation_invariant
         self.mixture = rotated_to_diagonal(mixture) if rotate else mixture
         codes = self.loss.codes(mixture.classes, fit_bias)
@@ -105,6 +105,11 @@ class MixtureERM(Problem):
                 f"The hard margin is the limit of vanishing strength and is scaled to strength 1, "
                 f"but `strength` is {self.strength.tolist()}; give strength=1."
             )
+
+    @property
+    def test_weights(self) -> Float[np.ndarray, " cluster"]:
+        """Probabilities of the clusters among fresh samples: those of the training samples."""
+        return self.mixture.weights
 
     @property
     def needs_sampling(self) -> bool:
@@ -199,29 +204,3 @@ def _refuse_matrix(penalty: Any) -> None:
             "Penalty. A ridge with a matrix Gamma is 'l2' on the features Gamma^(-1/2) x: give "
             "the mixture of their means and covariances."
         )
-
-
-def _axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
-    array = finite(name, value)
-    allowed = array >= 0 if zero else array > 0
-    if array.ndim > 1 or not array.size or not allowed.all():
-        least = "at least 0" if zero else "positive"
-        raise InvalidProblem(
-            f"Argument `{name}` must be a finite {least} number or a sequence of them, but is "
-            f"{array.tolist()}; choose such values."
-        )
-    if len(np.unique(array)) < array.size:
-        raise InvalidProblem(f"Argument `{name}` names a value twice: {array.tolist()}.")
-    return array
-
-
-def _class_weights(value: Numbers | None, classes: int) -> Float[np.ndarray, " class"]:
-    if value is None:
-        return np.ones(classes)
-    weights = finite("class_weights", value)
-    if weights.shape != (classes,) or np.any(weights <= 0):
-        raise InvalidProblem(
-            f"Argument `class_weights` must give one positive factor for each of {classes} "
-            f"classes, but is {weights.tolist()}."
-        )
-    return weights

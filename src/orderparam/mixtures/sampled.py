@@ -17,6 +17,7 @@ from orderparam.mixtures.equations import Point, Setup
 from orderparam.mixtures.fixed_point import Found, iterate
 from orderparam.mixtures.pack import Sampling, Solved, evaluate, pack_theory
 from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.sampling import noise_draws
 from orderparam.mixtures.spectrum import Full, Sampled
 from orderparam.progress import progress as progress_bar
 from orderparam.results import Solution
@@ -108,7 +109,7 @@ class SampledWeights(Method):
                 "smaller representative, or use 'l2'."
             )
         began = time.perf_counter()
-        noise = _noise(spectrum, self.replicates, self._draws(spectrum), seed)
+        noise = noise_draws(spectrum, self.replicates, self._draws(spectrum), seed)
         setup = setup_with(problem, _sampled(spectrum, noise[0]), self.nodes)
         alphas, strengths = problem.points()
         rows: list[Found] = []
@@ -173,19 +174,6 @@ def _matrices(problem: MixtureERM) -> Full:
             f"{type(spectrum).__name__.lower()} covariances; use SaddlePoint."
         )
     return spectrum
-
-
-def _noise(
-    spectrum: Full, replicates: int, draws: int, seed: int
-) -> Float[np.ndarray, "replicate draw cluster dimension"]:
-    """`Sigma_k^(1/2) xi`; each replicate is drawn from (seed, its index) alone."""
-    values, vectors = np.linalg.eigh(spectrum.covariances)
-    roots = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1)
-    shape = (draws, spectrum.clusters, spectrum.dimension)
-    xi = np.stack(
-        [np.random.default_rng((seed, r)).standard_normal(shape) for r in range(replicates)]
-    )
-    return np.einsum("kij,rnkj->rnki", roots, xi, optimize=True)
 
 
 def _sampled(spectrum: Full, noise: np.ndarray) -> Sampled:

@@ -153,7 +153,7 @@ def _sampled(hats: Conjugates, strength: Array, spectrum: Sampled, penalty: Elas
         J=(mu @ slope @ mu.T)[:, :, None, None],
         penalty=ratio * size + (1 - ratio) * norm / 2,
         norm=norm,
-        active=jnp.mean(w != 0),
+        active=jnp.mean((w != 0).astype(w.dtype)),
     )
 
 
