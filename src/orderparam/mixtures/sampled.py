@@ -177,8 +177,7 @@ def _matrices(problem: MixtureERM) -> Full:
 
 
 def _sampled(spectrum: Full, noise: np.ndarray) -> Sampled:
-    parts = (spectrum.means, spectrum.covariances, noise)
-    return Sampled(*(jnp.asarray(part) for part in parts))  # type: ignore[arg-type]
+    return jax.tree.map(jnp.asarray, Sampled(spectrum.means, spectrum.covariances, noise))
 
 
 def _averaged(parts: list[dict[str, np.ndarray]], solved: Solved, accuracy: float) -> Sampling:
