@@ -77,7 +77,7 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
     valid = np.ones(counts, dtype=bool)
     if "run_valid" in experiment:
         valid = experiment["run_valid"].transpose(size, "seed").values.astype(bool)
-    present = valid.any(axis=1)
+    present = np.asarray(valid.any(axis=1))
     runs = _floats(right).reshape(*counts, -1)
     if not present.all():
         runs, valid = runs[present], valid[present]
