@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 import orderparam as op
-from orderparam.mixtures.experiment import measure as measure_fit
 from orderparam.mixtures.experiment import task_of
 from orderparam.mixtures.fits import Classifier
+from orderparam.mixtures.measures import measure as measure_fit
 from orderparam.mixtures.sampling import draw, instance
 
 REPEATS = 25

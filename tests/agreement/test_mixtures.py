@@ -29,8 +29,6 @@ LOPSIDED = CustomPenalty(
 BINARY = ("square", "logistic", "hinge", HUBER)
 PENALTIES = ("l2", "l1", "elastic-net", LOPSIDED)
 FULL, RUNS, FEWER = (500, 1000, 2000), (12, 6, 4), (8, 4, 3)
-# Exact fits of a loss and a penalty that both have kinks take minutes at full size.
-KINKED = (100, 200, 400)
 
 
 def label(value):
@@ -46,16 +44,25 @@ def altered(theory, other, names):
     )
 
 
-def check(problem, dimensions, seeds, names=NAMES):
-    """The limit of the fits is the theory's, and not that of a strength 1.5 times as large."""
+def check(problem, dimensions, seeds, names=NAMES, **wrong):
+    """The limit of the fits is the theory's, and that of no wrong one: changes of the problem."""
     fits = op.simulate(problem, dimension=dimensions, seeds=seeds, progress=False)
     theory = op.solve(problem, progress=False)
     agreement = op.compare(theory, fits, variables=names)
     print(agreement)
     assert agreement.verdict != "fail", str(agreement)
-    stronger = op.solve(problem.at(strength=1.5 * problem.strength), progress=False)
-    wrong = altered(theory, stronger, names)
-    assert op.compare(wrong, fits, variables=names).verdict == "fail"
+    wrong = {"stronger": {"strength": 1.5 * problem.strength}, **wrong}
+    undetected = []
+    for name, change in wrong.items():
+        other = op.solve(problem.at(**change), progress=False)
+        row = min(
+            op.compare(altered(theory, other, names), fits, variables=names).table,
+            key=lambda row: row.p_value,
+        )
+        print(f"wrong variant {name}: {row.verdict}, p = {row.p_value:.2g} of {row.variable}")
+        if row.verdict != "fail":
+            undetected.append(name)
+    assert not undetected, f"variants that pass too: {undetected}"
     return theory, fits
 
 
@@ -80,14 +87,8 @@ def test_fits_agree_and_a_wrong_theory_fails(mixture, loss, penalty):
 @pytest.mark.parametrize("loss", BINARY, ids=label)
 def test_every_loss_with_every_penalty(loss, penalty):
     problem = MixtureERM(BLOCKS, loss, penalty, 0.25, 1.5, class_weights=(1.5, 0.8))
-    kinked = loss == "hinge" and penalty in ("l1", LOPSIDED)
-    sizes = KINKED if kinked else FULL
-    seeds = (32, 20, 12) if kinked else RUNS if loss in ("square", "hinge") else FEWER
-    theory, fits = check(problem, sizes, seeds)
-    if not kinked:  # close to separable data hardly feel the weights of their classes
-        exchanged = op.solve(problem.at(class_weights=(0.8, 1.5)), progress=False)
-        wrong = altered(theory, exchanged, NAMES)
-        assert op.compare(wrong, fits, variables=NAMES).verdict == "fail"
+    seeds = RUNS if loss in ("square", "hinge") else FEWER
+    check(problem, FULL, seeds, exchanged={"class_weights": (0.8, 1.5)})
 
 
 @pytest.mark.validate

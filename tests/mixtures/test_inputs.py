@@ -10,9 +10,11 @@ from orderparam.mixtures import (
     CustomLoss,
     CustomPenalty,
     ElasticNet,
+    MessagePassing,
     MixtureERM,
     Ridge,
     SaddlePoint,
+    SampledWeights,
     TwoClusters,
     blocks,
     gaussian_mixture,
@@ -25,6 +27,13 @@ EYE = np.eye(4)
 
 def mixture(**changes):
     return gaussian_mixture(**{"means": EYE[:2], "covariances": np.stack([EYE, EYE]), **changes})
+
+
+def soft(B, A, s):
+    return jnp.sign(B) * jnp.maximum(jnp.abs(B) - s, 0) / A
+
+
+CORRELATED = mixture(covariances=np.stack([EYE + 0.1, EYE]))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +67,8 @@ def mixture(**changes):
         (lambda: ElasticNet(1.5), "l1_ratio"),
         (lambda: SaddlePoint(tolerance=0.0), "tolerance"),
         (lambda: SaddlePoint(nodes=1), "nodes"),
+        (lambda: SampledWeights(replicates=1), "replicates"),
+        (lambda: SampledWeights(tolerance=0.0), "tolerance"),
         (lambda: CustomLoss(lambda y, z: jnp.cos(y * z)), "not convex"),
         (lambda: CustomLoss(lambda y, z: (y - z) ** 2 / 2, prox=lambda y, omega, V: omega),
          "not the minimiser"),
@@ -78,8 +89,13 @@ def test_invalid_values(make, words):
         (lambda: MixtureERM(isotropic(3), "hinge"), "two classes"),
         (lambda: MixtureERM(isotropic(3), "softmax", "l1"), "one output"),
         (lambda: MixtureERM(isotropic(3), "square", "elastic-net"), "one output"),
-        (lambda: MixtureERM(mixture(covariances=np.stack([EYE + 0.1, EYE])), "square", "l1"),
+        (lambda: MixtureERM(CORRELATED, "square", CustomPenalty(jnp.abs, soft)),
          "diagonal in the coordinates"),
+        (lambda: MessagePassing(CORRELATED, "square", "l1"), "diagonal covariances"),
+        (lambda: op.solve(MixtureERM(CORRELATED, "square", "l1"), SaddlePoint(), progress=False),
+         "SampledWeights"),
+        (lambda: op.solve(MixtureERM(ONE, "square", "l1"), SampledWeights(), progress=False),
+         "use SaddlePoint"),
         (lambda: MixtureERM(ONE, "square", np.eye(4)), "Gamma"),
         (lambda: op.solve(MixtureERM(ONE, "hinge"), Ridge(), progress=False), "square loss"),
         (lambda: op.solve(MixtureERM(isotropic(2)), TwoClusters(), progress=False), "opposite"),

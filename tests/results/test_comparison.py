@@ -220,3 +220,35 @@ def test_shown_and_saved(tmp_path):
     assert content["table"][0]["p_value"] == "nan"
     assert content["theory"]["method"]["name"] == "causal"
     assert citation(result).count("@") == 1
+
+
+def counted(rate, events, trials, name="trials", sizes=(100, 200, 400), seeds=5):
+    """A rate of the theory beside runs that count the given events in so many trials a size."""
+    counts = np.array(trials)
+    rates = np.array(events)[:, None] / counts[:, None] * np.ones((1, seeds))
+    coords = {"width": Coordinate(("width",), np.array(sizes), "width")}
+    variables = {
+        "rate": Variable(("width", "seed"), rates, "rate", trials=name),
+        "trials": Variable(("width",), counts, "trials of a run"),
+    }
+    runs = build(variables, coords, "experiment")
+    return compare(build({"rate": Variable((), np.array(rate), "rate")}, {}, "theory"), runs)
+
+
+def test_a_rate_without_events_is_compared_by_counting():
+    """No event in 5 runs of 400 trials: a rate of 1e-4 is likely, one of 0.1 is not."""
+    trials = (100, 200, 400)
+    unlikely = counted(0.1, (0, 0, 0), trials).table[0]
+    likely = counted(1e-4, (0, 0, 0), trials).table[0]
+    assert (unlikely.verdict, likely.verdict) == ("fail", "undecided")
+    assert 0 < likely.combined_se < np.sqrt(1e-4)
+    assert np.isfinite([likely.z, unlikely.z]).all()
+    exact = np.exp(-1e-4 * 5 * 700)
+    assert exact / 3 < likely.p_value
+    # Without the number of trials, equal runs leave no error, and any difference counts.
+    blind = counted(1e-4, (0, 0, 0), trials, name="").table[0]
+    assert (blind.verdict, blind.p_value) == ("fail", 0.0)
+    assert counted(0.0, (0, 0, 0), trials).verdict == "pass"
+    # All events instead of none.
+    assert counted(1 - 1e-4, trials, trials).table[0].verdict == "pass"
+    assert counted(0.9, trials, trials).table[0].verdict == "fail"

@@ -15,8 +15,10 @@ from orderparam.mixtures.program import EngineEvolution
 from orderparam.mixtures.real_data import LearningCurve, learning_curve
 from orderparam.mixtures.ridge import Ridge
 from orderparam.mixtures.saddle import SaddlePoint
+from orderparam.mixtures.sampled import SampledWeights
 from orderparam.mixtures.sensitivity import optimal_strength, required_alpha, sensitivity
 from orderparam.mixtures.separability import separability_threshold
+from orderparam.mixtures.shift import CovariateShift
 from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
 from orderparam.mixtures.standard import anisotropic, blocks, isotropic
 from orderparam.mixtures.state_evolution import StateEvolution
@@ -29,6 +31,7 @@ __all__ = [
     "L1",
     "L2",
     "AsymptoticClassifier",
+    "CovariateShift",
     "CustomLoss",
     "CustomPenalty",
     "ElasticNet",
@@ -41,6 +44,7 @@ __all__ = [
     "MixtureERM",
     "Ridge",
     "SaddlePoint",
+    "SampledWeights",
     "Softmax",
     "Square",
     "StateEvolution",

@@ -99,3 +99,31 @@ def counts(name: str, value: Any) -> list[int]:
             f"Argument `{name}` is {value!r}; it must be a positive integer or a list of them."
         )
     return found
+
+
+def axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
+    """One number, or several that differ, of an axis of points; checked."""
+    array = finite(name, value)
+    allowed = array >= 0 if zero else array > 0
+    if array.ndim > 1 or not array.size or not allowed.all():
+        least = "at least 0" if zero else "positive"
+        raise InvalidProblem(
+            f"Argument `{name}` must be a finite {least} number or a sequence of them, but is "
+            f"{array.tolist()}; choose such values."
+        )
+    if len(np.unique(array)) < array.size:
+        raise InvalidProblem(f"Argument `{name}` names a value twice: {array.tolist()}.")
+    return array
+
+
+def checked_class_weights(value: Numbers | None, classes: int) -> Float[np.ndarray, " class"]:
+    """Factors of the losses of the classes, checked; ones for `None`."""
+    if value is None:
+        return np.ones(classes)
+    weights = finite("class_weights", value)
+    if weights.shape != (classes,) or np.any(weights <= 0):
+        raise InvalidProblem(
+            f"Argument `class_weights` must give one positive factor for each of {classes} "
+            f"classes, but is {weights.tolist()}."
+        )
+    return weights

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.equations import Point, Setup, first_guess, image, pack, unpack
 from orderparam.mixtures.observables import evaluate_all
 from orderparam.mixtures.pack import Solved
+from orderparam.mixtures.penalties import Separable
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.quadrature import gaussian_rule
-from orderparam.mixtures.spectrum import Full
+from orderparam.mixtures.spectrum import Diagonal, Full
 
 BATCHES = (1, 6, 32)
 """Compiled numbers of points."""
@@ -31,12 +33,29 @@ def padded(count: int) -> int:
 
 
 def make_setup(problem: MixtureERM, nodes: int) -> Setup:
-    """The arrays of a problem for compiled programs, with a quadrature rule."""
+    """The arrays of a problem for compiled programs, with a quadrature rule.
+
+    Raises:
+        UnsupportedCombination: If the average over the weights has to be sampled.
+    """
+    mixture = problem.mixture
+    if isinstance(problem.penalty, Separable) and isinstance(mixture.spectrum, Full):
+        raise UnsupportedCombination(
+            f"The penalty {problem.penalty.name!r} with covariances that are not diagonal is "
+            "averaged over draws, by the method SampledWeights alone; solve it with that, or use "
+            "'l2'."
+        )
+    return setup_with(problem, jax.tree.map(jnp.asarray, mixture.spectrum), nodes)
+
+
+def setup_with(problem: MixtureERM, spectrum: Diagonal | Full, nodes: int) -> Setup:
+    """The arrays of a problem with means and covariances in another form."""
     mixture, codes = problem.mixture, problem.codes
     x, w = gaussian_rule(codes.shape[1], nodes)
     return Setup(
-        jax.tree.map(jnp.asarray, mixture.spectrum),
+        spectrum,
         jnp.asarray(mixture.weights),
+        jnp.asarray(problem.test_weights),
         jnp.asarray(problem.class_weights[mixture.labels]),
         jnp.asarray(codes[mixture.labels]),
         jnp.asarray(x),

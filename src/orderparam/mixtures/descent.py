@@ -5,15 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg
 
 Prox = Callable[[np.ndarray, float], np.ndarray]
 Slope = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _SMOOTH = 1e-7
-_SPLIT = 1e-6
-_CURVATURE = 0.2
-_MEMORY = 20
 
 
 class Objective(NamedTuple):
@@ -114,76 +110,6 @@ def reweighted(objective: Objective, strength: float, l1_ratio: float, most: int
     return Fitted(w, b, error, _SMOOTH)
 
 
-def linear_program(objective: Objective, strength: float) -> Fitted:
-    """The hinge loss with l1, exactly: a linear program in `w = w+ - w-`, bias and slacks."""
-    from scipy import optimize, sparse
-
-    X, y, importance, fit_bias = objective
-    count, size = X.shape
-    signed = y[:, None] * X
-    rows = sparse.hstack(
-        [sparse.csr_array(part) for part in (-signed, signed, -y[:, None])]
-        + [-sparse.eye_array(count)]
-    )
-    cost = np.concatenate([np.full(2 * size, strength), [0.0], importance])
-    free = (None, None) if fit_bias else (0.0, 0.0)
-    bounds = [(0, None)] * (2 * size) + [free] + [(0, None)] * count
-    found = optimize.linprog(cost, rows, -np.ones(count), bounds=bounds, method="highs")
-    w = found.x[:size] - found.x[size : 2 * size]
-    return Fitted(w, float(found.x[2 * size]), 0.0 if found.success else np.inf, _SPLIT)
-
-
-def splitting(objective: Objective, prox: Prox, most: int = 20000) -> Fitted:
-    """The hinge loss with any penalty by Douglas-Rachford splitting with Anderson acceleration.
-
-    The iterate is `v = (z, u)`: its projection `x` on `z = X w, u = w` and the proximal point `y`
-    of `2 x - v` agree at the minimiser. The error is `|y - x|` relative to `|x|`.
-    """
-    X, entry = objective.columns()
-    count, size = X.shape
-    keep = np.ones(size)
-    keep[-1] = 0.0  # the bias has no penalty and no copy
-    factor = linalg.cho_factor(X.T @ X + np.diag(np.where(keep > 0, 1.0, 1e-12)))
-    curvature = _CURVATURE * float(objective.importance.mean())
-    v, past, best, error = np.zeros(count + size), _Past([], []), np.inf, np.inf
-    theta, u = np.zeros(size), np.zeros(size - 1)
-    for _ in range(most):
-        theta = linalg.cho_solve(factor, X.T @ v[:count] + keep * v[count:])
-        x = np.concatenate([X @ theta, keep * theta])
-        z = _hinge_prox((2 * x - v)[:count], objective.y, objective.importance / curvature)
-        u = prox(curvature * (2 * x - v)[count:-1], curvature)
-        gap = np.concatenate([z, u, [0.0]]) - x
-        length = float(np.linalg.norm(gap))
-        error = length / max(float(np.linalg.norm(x)), 1e-12)
-        if error <= _SPLIT:
-            break
-        if length > 2 * best:  # the acceleration went astray: a plain step, and start again
-            past, best = _Past([], []), length
-        best = min(best, length)
-        v = past.following(v, gap)
-    return Fitted(u, float(theta[-1] * entry), error, _SPLIT)
-
-
-class _Past(NamedTuple):
-    """The last points of an iteration and the steps from them."""
-
-    points: list[np.ndarray]
-    steps: list[np.ndarray]
-
-    def following(self, point: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """The next point: the combination of the last ones whose step is the shortest."""
-        self.points.append(point)
-        self.steps.append(step)
-        if len(self.points) > _MEMORY:
-            del self.points[0], self.steps[0]
-        if len(self.points) < 2:
-            return point + step
-        dv, dg = np.diff(self.points, axis=0), np.diff(self.steps, axis=0)
-        gram = dg @ dg.T
-        gram += 1e-10 * np.trace(gram) * np.eye(len(gram))
-        return point + step - np.linalg.solve(gram, dg @ step) @ (dv + dg)
-
-
 def _gradient(objective: Objective, X: np.ndarray, slope: Slope, at: np.ndarray) -> np.ndarray:
     return X.T @ (objective.importance * slope(objective.y, X @ at))
 
@@ -197,8 +123,3 @@ def _proximal_step(at: np.ndarray, gradient: np.ndarray, step: float, prox: Prox
 def _force(objective: Objective, X: np.ndarray) -> float:
     """The largest entry of the gradient if every sample pulled with force 1."""
     return float(np.abs(X).T.dot(objective.importance).max())
-
-
-def _hinge_prox(z: np.ndarray, y: np.ndarray, V: np.ndarray) -> np.ndarray:
-    margin = y * z
-    return y * np.where(margin > 1, margin, np.where(margin < 1 - V, margin + V, 1.0))

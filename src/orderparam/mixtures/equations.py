@@ -30,6 +30,7 @@ class Setup(eqx.Module):
 
     spectrum: Diagonal | Full
     weights: Float[Array, " cluster"]
+    test_weights: Float[Array, " cluster"]
     importance: Float[Array, " cluster"]
     codes: Float[Array, "cluster output"]
     nodes: Float[Array, "node output"]

@@ -10,13 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.errors import NotConverged, UnsupportedCombination
-from orderparam.mixtures.descent import (
-    Objective,
-    accelerated,
-    linear_program,
-    reweighted,
-    splitting,
-)
+from orderparam.mixtures.descent import Objective, accelerated, reweighted
+from orderparam.mixtures.kinks import kinked
 from orderparam.mixtures.losses import HardMargin, Hinge, Loss, Square
 from orderparam.mixtures.penalties import L2, CustomPenalty, ElasticNet, Penalty
 from orderparam.mixtures.smooth import CustomLoss, Logistic, Softmax
@@ -51,7 +46,8 @@ def fit(
         NotConverged: If a solver of ours misses its optimality conditions.
         UnsupportedCombination: If no solver takes this loss with this penalty.
 
-    Cost: ridge and logistic regression O(n d^2), hinge O(n^2 d), the rest O(n d) an iteration.
+    Cost: ridge and logistic regression O(n d^2), hinge O(n^2 d) with l2 and some 40 O(n d^2) with
+    other penalties, the rest O(n d) an iteration.
     """
     features = x / np.sqrt(x.shape[1])
     importance = task.class_weights[label]
@@ -137,12 +133,10 @@ def _own(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray
     objective = Objective(features, y, importance, task.fit_bias)
     prox = penalty_prox(task.penalty, task.strength)
     net = task.penalty if isinstance(task.penalty, ElasticNet) else None
-    if isinstance(task.loss, Hinge) and net and net.l1_ratio == 1:
-        found = linear_program(objective, task.strength)
-    elif isinstance(task.loss, Logistic) and net:
+    if isinstance(task.loss, Logistic) and net:
         found = reweighted(objective, task.strength, net.l1_ratio)
     elif isinstance(task.loss, Hinge):
-        found = splitting(objective, prox)
+        found = kinked(objective, prox)
     elif isinstance(task.loss, Square | Logistic | CustomLoss):
         found = accelerated(objective, derivative(task.loss), prox)
     else:

@@ -119,7 +119,7 @@ def _averages(setup: Setup, point: Point, x: Overlaps) -> Averages:
         test = jnp.full_like(test, jnp.inf)
     return Averages(
         done.train_loss,
-        (setup.weights * setup.importance) @ test,
+        (setup.test_weights * setup.importance) @ test,
         done.weights.penalty,
         done.weights.norm,
         done.weights.active,

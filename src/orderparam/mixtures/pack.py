@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,6 +36,22 @@ class Solved:
     evaluations: np.ndarray
 
 
+class Sampling(NamedTuple):
+    """Values as means over replicates of the draws, with the standard errors of these means.
+
+    Attributes:
+        values: Every variable, with a leading axis for points.
+        errors: Standard errors of those that are sampled.
+        worst: Largest standard error of Q, V and m, relative to the size of each.
+        accuracy: Largest such error that counts as accurate.
+    """
+
+    values: dict[str, np.ndarray]
+    errors: dict[str, np.ndarray]
+    worst: float
+    accuracy: float
+
+
 def pack_theory(
     problem: MixtureERM,
     solved: Solved,
@@ -44,10 +60,11 @@ def pack_theory(
     tolerance: float,
     accuracy: float,
     began: float,
+    sampling: Sampling | None = None,
 ) -> Solution:
     """Evaluate errors and losses; points that missed the tolerance become NaN."""
     bad = ~(solved.residual <= tolerance)
-    values, errors = evaluate(problem, solved)
+    values, errors = sampling[:2] if sampling else evaluate(problem, solved)
     for name, array in values.items():
         if name not in ("residual", "quadrature_error"):
             array[bad] = np.nan
@@ -57,12 +74,14 @@ def pack_theory(
             problem,
             name,
             array.reshape((*shape, *array.shape[1:])),
-            errors[name].reshape(shape) if name in errors else None,
+            errors[name].reshape((*shape, *array.shape[1:])) if name in errors else None,
             problem.dims,
         )
         for name, array in values.items()
     }
     verdict, message = _verdict(problem, solved, bad, tolerance, accuracy)
+    if sampling and verdict.ok:
+        verdict, message = _sampled_verdict(sampling, message)
     return build_solution(
         variables,
         coordinates(problem),
@@ -79,6 +98,7 @@ def pack_theory(
             "evaluations": int(np.sum(solved.evaluations)),
             "most_evaluations": int(np.max(solved.evaluations)),
             "unsolved_points": int(bad.sum()),
+            **({"sampling_error": sampling.worst} if sampling else {}),
             **_references(problem),
         },
         precision="float64",
@@ -110,7 +130,7 @@ def evaluate(
             train = train_errors(setup, Overlaps(*(part[i] for part in x)), mean, codes)
         confusion[i] = test.confusion
         rates[i] = (
-            *test.rate(mixture.weights, mixture.labels),
+            *test.rate(problem.test_weights, mixture.labels),
             *train.rate(mixture.weights, mixture.labels),
         )
     averages["energy"] = alpha * averages["train_loss"] + strength * averages["penalty"]
@@ -145,13 +165,14 @@ def bias(problem: MixtureERM, b: Float[np.ndarray, "... output"]) -> Float[np.nd
 def _references(problem: MixtureERM) -> dict[str, float]:
     """Known limits of the mixture, for figures and claims: threshold and Bayes error."""
     found: dict[str, float] = {}
-    if problem.mixture.classes == 2 and problem.mixture.clusters == 2:
-        threshold = separability_threshold(problem.mixture, problem.fit_bias)
+    mixture = problem.mixture
+    if mixture.classes == 2 and mixture.clusters == 2 and mixture.weights.all():
+        threshold = separability_threshold(mixture, problem.fit_bias)
         if threshold is not None:
             found["separability_threshold"] = threshold
-        if not problem.alpha.ndim:
+        if not problem.alpha.ndim and np.array_equal(problem.test_weights, mixture.weights):
             with contextlib.suppress(UnsupportedCombination):
-                found["bayes_error"] = bayes_error(problem.mixture, float(problem.alpha))
+                found["bayes_error"] = bayes_error(mixture, float(problem.alpha))
     return found
 
 
@@ -177,3 +198,11 @@ def _verdict(
         f"All {len(bad)} points solve the equations to {float(np.max(solved.residual)):.1g}; a "
         f"refined quadrature changes them by {worst:.1g}."
     )
+
+
+def _sampled_verdict(sampling: Sampling, message: str) -> tuple[Verdict, str]:
+    """Solved equations are as good as the draws in them."""
+    errors = f"Q, V and m have standard errors of up to {sampling.worst:.2g} of their size"
+    if sampling.worst <= sampling.accuracy:
+        return Verdict.CONVERGED, f"{message} {errors}."
+    return Verdict.ERROR_TOO_LARGE, f"{errors}, more than {sampling.accuracy:g}; raise `draws`."

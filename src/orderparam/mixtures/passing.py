@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from orderparam.contract import Method, SavePlan
-from orderparam.errors import InvalidProblem
+from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.mixtures._checks import Numbers, counts
 from orderparam.mixtures.losses import Loss
 from orderparam.mixtures.mixture import GaussianMixture
@@ -36,6 +36,7 @@ class MessagePassing(MixtureERM):
 
     Raises:
         InvalidProblem: If a value is outside its range.
+        UnsupportedCombination: If loss, penalty and mixture do not fit together.
 
     Source: mixtures.md section 9; Bayati and Montanari (2011).
     """
@@ -60,6 +61,11 @@ class MessagePassing(MixtureERM):
         super().__init__(mixture, loss, penalty, strength, alpha, fit_bias, class_weights)
         (self.steps,) = counts("steps", steps)
         self.onsager = onsager
+        if self.needs_sampling:
+            raise UnsupportedCombination(
+                f"Message passing with the penalty {self.penalty.name!r} needs diagonal "
+                "covariances; use 'l2' for full ones."
+            )
         if self.dims:
             raise InvalidProblem(
                 f"Message passing follows one point, but {' and '.join(self.dims)} are sequences; "

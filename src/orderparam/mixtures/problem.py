@@ -9,10 +9,10 @@ from jaxtyping import Float
 
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures._checks import Numbers, finite
+from orderparam.mixtures._checks import Numbers, axis, checked_class_weights
 from orderparam.mixtures.losses import HardMargin, Loss
 from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
-from orderparam.mixtures.penalties import L2, PENALTIES, Penalty, Separable
+from orderparam.mixtures.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
 from orderparam.mixtures.smooth import LOSSES
 from orderparam.mixtures.spectrum import Full
 from orderparam.results import Solution
@@ -75,10 +75,10 @@ class MixtureERM(Problem):
         _refuse_matrix(penalty)
         self.loss = _named("loss", loss, LOSSES, Loss)
         self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
-        self.strength = _axis("strength", strength, zero=isinstance(self.penalty, L2))
-        self.alpha = _axis("alpha", alpha, zero=False)
+        self.strength = axis("strength", strength, zero=isinstance(self.penalty, L2))
+        self.alpha = axis("alpha", alpha, zero=False)
         self.fit_bias = fit_bias
-        self.class_weights = _class_weights(class_weights, mixture.classes)
+        self.class_weights = checked_class_weights(class_weights, mixture.classes)
         rotate = self.penalty.rotation_invariant
         self.mixture = rotated_to_diagonal(mixture) if rotate else mixture
         codes = self.loss.codes(mixture.classes, fit_bias)
@@ -91,10 +91,10 @@ class MixtureERM(Problem):
                     f"The penalty {self.penalty.name!r} is solved for losses of one output, but "
                     f"the loss {self.loss.name!r} has {outputs} here; use 'l2', or a binary loss."
                 )
-            if isinstance(self.mixture.spectrum, Full):
+            if self.needs_sampling and not isinstance(self.penalty, ElasticNet):
                 raise UnsupportedCombination(
                     f"The penalty {self.penalty.name!r} needs covariances that are diagonal in the "
-                    "coordinates that it acts on; use 'l2' for full covariances."
+                    "coordinates that it acts on; use 'l2', 'l1' or an elastic net for full ones."
                 )
             if self.loss.name in ("hard-margin", "softmax"):
                 raise UnsupportedCombination(
@@ -105,6 +105,16 @@ class MixtureERM(Problem):
                 f"The hard margin is the limit of vanishing strength and is scaled to strength 1, "
                 f"but `strength` is {self.strength.tolist()}; give strength=1."
             )
+
+    @property
+    def test_weights(self) -> Float[np.ndarray, " cluster"]:
+        """Probabilities of the clusters among fresh samples: those of the training samples."""
+        return self.mixture.weights
+
+    @property
+    def needs_sampling(self) -> bool:
+        """Whether the average over the weights is one over draws."""
+        return isinstance(self.penalty, Separable) and isinstance(self.mixture.spectrum, Full)
 
     @property
     def codes(self) -> Float[np.ndarray, "class output"]:
@@ -133,7 +143,11 @@ class MixtureERM(Problem):
         return MixtureERM(**{**{name: getattr(self, name) for name in fields}, **changes})
 
     def default_method(self) -> Method:
-        """The saddle-point equations by iteration."""
+        """The saddle-point equations by iteration, with draws where averages are not closed."""
+        if self.needs_sampling:
+            from orderparam.mixtures.sampled import SampledWeights
+
+            return SampledWeights()
         from orderparam.mixtures.saddle import SaddlePoint  # methods know the problem
 
         return SaddlePoint()
@@ -190,29 +204,3 @@ def _refuse_matrix(penalty: Any) -> None:
             "Penalty. A ridge with a matrix Gamma is 'l2' on the features Gamma^(-1/2) x: give "
             "the mixture of their means and covariances."
         )
-
-
-def _axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
-    array = finite(name, value)
-    allowed = array >= 0 if zero else array > 0
-    if array.ndim > 1 or not array.size or not allowed.all():
-        least = "at least 0" if zero else "positive"
-        raise InvalidProblem(
-            f"Argument `{name}` must be a finite {least} number or a sequence of them, but is "
-            f"{array.tolist()}; choose such values."
-        )
-    if len(np.unique(array)) < array.size:
-        raise InvalidProblem(f"Argument `{name}` names a value twice: {array.tolist()}.")
-    return array
-
-
-def _class_weights(value: Numbers | None, classes: int) -> Float[np.ndarray, " class"]:
-    if value is None:
-        return np.ones(classes)
-    weights = finite("class_weights", value)
-    if weights.shape != (classes,) or np.any(weights <= 0):
-        raise InvalidProblem(
-            f"Argument `class_weights` must give one positive factor for each of {classes} "
-            f"classes, but is {weights.tolist()}."
-        )
-    return weights

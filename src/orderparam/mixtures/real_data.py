@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures._checks import Numbers, counts, finite
 from orderparam.mixtures.estimated import from_data
-from orderparam.mixtures.experiment import measure, task_of
+from orderparam.mixtures.experiment import task_of
 from orderparam.mixtures.fits import fit
 from orderparam.mixtures.glossary import one_output
 from orderparam.mixtures.losses import Loss
+from orderparam.mixtures.measures import losses, measure
 from orderparam.mixtures.penalties import Penalty
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.sampling import draw, instance
@@ -123,8 +124,6 @@ def _split(
     seed: tuple[int, ...],
 ) -> list[tuple[float, ...]]:
     """One random order of the data; the first samples train, the others test."""
-    from orderparam.mixtures.experiment import losses
-
     order = np.random.default_rng(seed).permutation(len(X))
     task, root = task_of(problem, float(problem.strength)), np.sqrt(X.shape[1])
     codes = np.array([[-1.0], [1.0]]) if one_output(problem) else np.eye(problem.mixture.classes)

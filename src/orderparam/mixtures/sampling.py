@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.mixture import GaussianMixture
-from orderparam.mixtures.spectrum import Diagonal
+from orderparam.mixtures.spectrum import Diagonal, Full
 
 
 class Instance(NamedTuple):
@@ -77,8 +77,21 @@ def draw(
         size = at.roots.shape[1]
         for k in range(mixture.clusters):
             rows = cluster == k
-            x[rows] = (x[rows].reshape(-1, size) @ at.roots[k]).reshape(rows.sum(), -1)
+            x[rows] = (x[rows].reshape(-1, size) @ at.roots[k]).reshape(rows.sum(), x.shape[1])
     return Sample(x + at.means[cluster], cluster)
+
+
+def noise_draws(
+    spectrum: Full, replicates: int, draws: int, seed: int
+) -> Float[np.ndarray, "replicate draw cluster dimension"]:
+    """`Sigma_k^(1/2) xi`; each replicate is drawn from (seed, its index) alone."""
+    values, vectors = np.linalg.eigh(spectrum.covariances)
+    roots = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+    shape = (draws, spectrum.clusters, spectrum.dimension)
+    xi = np.stack(
+        [np.random.default_rng((seed, r)).standard_normal(shape) for r in range(replicates)]
+    )
+    return np.einsum("kij,rnkj->rnki", roots, xi, optimize=True)
 
 
 def _atoms(spectrum: Diagonal, dimension: int, generator: np.random.Generator) -> Instance:

@@ -195,11 +195,11 @@ def _quantities(setup: Setup, flat: Array, theta: Array) -> dict[str, Array]:
     losses, errors = jax.vmap(cluster)(x.Q, x.m, setup.codes)
     found = {
         "train_loss": done.train_loss,
-        "test_loss": (setup.weights * setup.importance) @ losses,
+        "test_loss": (setup.test_weights * setup.importance) @ losses,
         "energy": point.alpha * done.train_loss + point.strength * done.weights.penalty,
         "norm": done.weights.norm,
     }
-    return found if L > 1 else {**found, "test_error": setup.weights @ errors}
+    return found if L > 1 else {**found, "test_error": setup.test_weights @ errors}
 
 
 def _flatten(x: Overlaps) -> Float[Array, " entry"]:

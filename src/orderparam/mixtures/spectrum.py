@@ -84,6 +84,16 @@ class Full(eqx.Module):
         return float(np.min(self.traces()[square > 0] ** 2 / square[square > 0], initial=1.0))
 
 
+class Sampled(Full):
+    """Explicit matrices, with draws of the noise that the samples exert on the weights.
+
+    Attributes:
+        noise: `Sigma_k^(1/2) xi` with standard normal xi, fixed for a whole solve.
+    """
+
+    noise: Float[np.ndarray, "draw cluster dimension"]
+
+
 Spectrum = Diagonal | Full
 
 

@@ -7,8 +7,9 @@ import jax.scipy.linalg as linalg
 from jaxtyping import Array, Float
 
 from orderparam.mixtures._linear import solve_small
-from orderparam.mixtures.penalties import L2, Separable
-from orderparam.mixtures.spectrum import Diagonal, Full
+from orderparam.mixtures.lasso import minimise, response
+from orderparam.mixtures.penalties import L2, ElasticNet, Separable
+from orderparam.mixtures.spectrum import Diagonal, Full, Sampled
 
 
 class Conjugates(NamedTuple):
@@ -48,6 +49,9 @@ def answer(
 
     Cost: vector operations over the atoms, or for full matrices one factorisation of size L d.
     """
+    if isinstance(spectrum, Sampled):
+        assert isinstance(penalty, ElasticNet)
+        return _sampled(hats, strength, spectrum, penalty)
     if isinstance(penalty, Separable):
         assert isinstance(spectrum, Diagonal)
         return _separable(hats, strength, spectrum, penalty)
@@ -125,6 +129,31 @@ def _separable(
         penalty=p @ value,
         norm=p @ square,
         active=p @ active,
+    )
+
+
+def _sampled(hats: Conjugates, strength: Array, spectrum: Sampled, penalty: ElasticNet) -> Weights:
+    """One output, matrices that do not share a basis: the mean over draws of the noise."""
+    sigma, mu, noise = (
+        jnp.asarray(v) for v in (spectrum.covariances, spectrum.means, spectrum.noise)
+    )
+    d, ratio = mu.shape[1], penalty.l1_ratio
+    curved = jnp.einsum("k,kij->ij", hats.V[:, 0, 0], sigma)
+    curved = curved + strength * (1 - ratio) * jnp.eye(d)
+    B = jnp.sqrt(d) * hats.m[:, 0] @ mu
+    B = B + jnp.einsum("k,nki->ni", jnp.sqrt(jnp.maximum(hats.Q[:, 0, 0], 0.0)), noise)
+    w = minimise(curved, B, strength * ratio)
+    slope = jnp.mean(response(curved, w != 0), axis=0)
+    norm, size = jnp.sum(w**2, axis=1).mean() / d, jnp.abs(w).sum(axis=1).mean() / d
+    Q = jnp.einsum("ni,kij,nj->k", w, sigma, w, optimize=True) / (d * len(w))
+    return Weights(
+        V=(jnp.einsum("kij,ij->k", sigma, slope) / d)[:, None, None],
+        Q=Q[:, None, None],
+        m=(jnp.mean(w, axis=0) @ mu.T / jnp.sqrt(d))[:, None],
+        J=(mu @ slope @ mu.T)[:, :, None, None],
+        penalty=ratio * size + (1 - ratio) * norm / 2,
+        norm=norm,
+        active=jnp.mean((w != 0).astype(w.dtype)),
     )
 
 

@@ -20,7 +20,8 @@ class Aligned:
     """One variable of both sides with all its entries in one axis.
 
     `obstacle` says why it cannot be tested, and is empty where it can. `rounding` is the relative
-    difference that the precision of the runs explains where neither side has any spread.
+    difference that the precision of the runs explains where neither side has any spread. `trials`
+    is their number in each run where the variable is a fraction of events.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Aligned:
     runs: Float[np.ndarray, "width seed entry"]
     valid: Bool[np.ndarray, "width seed"]
     widths: Float[np.ndarray, " width"]
+    trials: Float[np.ndarray, "width entry"] | None
     rounding: float
     obstacle: str
 
@@ -75,7 +77,7 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
     valid = np.ones(counts, dtype=bool)
     if "run_valid" in experiment:
         valid = experiment["run_valid"].transpose(size, "seed").values.astype(bool)
-    present = valid.any(axis=1)
+    present = np.asarray(valid.any(axis=1))
     runs = _floats(right).reshape(*counts, -1)
     if not present.all():
         runs, valid = runs[present], valid[present]
@@ -90,6 +92,7 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
         runs=runs,
         valid=valid,
         widths=_widths(right, size)[present],
+        trials=_trials(experiment, right, size, present),
         rounding=32 * float(np.finfo(np.float32).eps) if single else 1e-12,
         obstacle=_obstacle(values, theory_se, runs, valid, _widths(right, size)[present]),
     )
@@ -115,6 +118,18 @@ def _obstacle(
     if not all(np.isfinite(run).all() for run in runs[valid]):
         return "a valid run has entries that are not finite"
     return ""
+
+
+def _trials(
+    experiment: Solution, runs: xr.DataArray, size: str, present: Bool[np.ndarray, " width"]
+) -> Float[np.ndarray, "width entry"] | None:
+    """How many trials each run counts, where the variable says so."""
+    name = runs.attrs.get("trials")
+    if name is None or name not in experiment:
+        return None
+    single = runs.isel(seed=0, drop=True)
+    counts = experiment[name].broadcast_like(single).transpose(*single.dims)
+    return _floats(counts).reshape(runs.sizes[size], -1)[present]
 
 
 def _floats(array: xr.DataArray) -> Float[np.ndarray, "..."]:

@@ -31,6 +31,7 @@ class Variable:
         symbol: Symbol of the field, as LaTeX without dollar signs.
         units: Unit, empty for pure numbers.
         se: Standard errors, of the shape of `values`, where they come from sampling.
+        trials: Where each value is a fraction of events: what counts its trials, by name.
     """
 
     dims: tuple[str, ...]
@@ -39,6 +40,7 @@ class Variable:
     symbol: str = ""
     units: str = ""
     se: Float[np.ndarray, "..."] | None = None
+    trials: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _quantities(variables: Mapping[str, Variable]) -> dict[str, xr.Variable]:
             "symbol": variable.symbol,
             "units": variable.units,
         }
+        attrs |= {"trials": variable.trials} if variable.trials else {}
         if variable.se is None:
             stored[name] = _stored(name, variable.dims, variable.values, attrs)
             continue

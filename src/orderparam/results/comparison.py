@@ -13,6 +13,7 @@ from orderparam.errors import IncompatibleSolutions, InvalidProblem
 from orderparam.results.alignment import Aligned, align, check_pair
 from orderparam.results.files import atomic_write
 from orderparam.results.plain import plain
+from orderparam.results.rates import counting_error
 from orderparam.results.sizes import size_of
 from orderparam.results.solution import Solution
 from orderparam.results.statistics import Agreement, agreement, holm
@@ -181,7 +182,7 @@ def _test(aligned: Aligned, replicates: int) -> Agreement:
     """The statistic of one variable."""
     return agreement(
         aligned.theory,
-        aligned.theory_se,
+        counting_error(aligned),
         aligned.runs,
         aligned.valid,
         aligned.widths,
