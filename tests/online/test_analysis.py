@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import InvalidProblem, NotConverged, UnsupportedCombination
 
 LONG = op.SavePlan(steps=61)
 
@@ -83,6 +83,19 @@ def test_polar_factor_is_conserved_and_selected(p, q):
     )
     moved = op.online.polar_factor(op.solve(uneven, save=LONG)["M"].values)
     assert np.abs(moved[-1] - moved[0]).max() > 1e-3
+
+
+def test_integration_selects_the_polar_factor_where_that_is_exact_and_another_where_not():
+    task = isotropic(2, 2, dimension=10**3, duration=400.0)
+    polar, reached = (op.online.selected_solution(task, route) for route in ("polar", "ode"))
+    np.testing.assert_allclose(reached.O, polar.O, atol=1e-8)
+    with pytest.raises(NotConverged, match="duration"):
+        op.online.selected_solution(isotropic(2, 2, dimension=10**3, duration=20.0), "ode")
+    uneven = op.online.random_overlaps(2, 2, 100, draws=3, seed=1)
+    other = op.online.TeacherStudent(uneven, learning_rate=task.learning_rate, duration=400.0)
+    end = op.solve(other)["M"].isel(time=-1).values
+    np.testing.assert_allclose(op.online.selected_solution(other, "ode").overlaps.M, end, atol=1e-3)
+    assert np.abs(op.online.selected_solution(other).overlaps.M - end).max() > 0.01
 
 
 def test_selected_solution_is_the_closest_of_the_manifold():

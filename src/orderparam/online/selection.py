@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.linalg import expm
 
-from orderparam.errors import InvalidProblem
+from orderparam.contract import SavePlan
+from orderparam.errors import InvalidProblem, NotConverged
 from orderparam.online.checks import one_of
 from orderparam.online.isotropic import isotropic
 from orderparam.online.overlaps import Overlaps
@@ -85,15 +86,17 @@ def selected_solution(problem: Any, route: str = "polar") -> Selected:
             Every learning rate and schedule under which training converges selects the same.
         route: `"polar"`: the closest point of the manifold to the initial weights (orthogonal
             Procrustes), exact for isotropic teachers; `"gram_schmidt"`: for well separated teacher
-            eigenvalues and small M(0).
+            eigenvalues and small M(0); `"ode"`: the end of the integrated equations, the
+            reference for both.
 
     Raises:
         InvalidProblem: If M(0) vanishes, T is singular, or `route` is unknown.
         UnsupportedCombination: If the second layers are not uniform or positive.
+        NotConverged: If the route is `"ode"` and the duration ends more than 2 % from a solution.
 
     Source: Bocchi et al. (2026); online.md section 4.3.
     """
-    one_of("route", route, ("polar", "gram_schmidt"))
+    one_of("route", route, ("polar", "gram_schmidt", "ode"))
     require_unit_inputs(problem, "The selected solution")
     Q, M, T = problem.start.Q, problem.start.M, problem.start.T
     unit = np.broadcast_to(np.eye(T.shape[-1]), T.shape)
@@ -106,14 +109,34 @@ def selected_solution(problem: Any, route: str = "polar") -> Selected:
         )
     if np.linalg.eigvalsh(T).min() <= 0:
         raise InvalidProblem("The teacher overlaps `T` are singular; drop dependent teachers.")
-    O = polar_factor(M) if route == "polar" else gram_schmidt_factor(M, T)  # noqa: E741
     p, q = numbers.p, numbers.q
     scale = math.sqrt(numbers.b / numbers.a * max((q + 2) / (p + 2), 1.0))
+    if route == "ode":
+        O = _integrated(problem, scale)  # noqa: E741
+    else:
+        O = polar_factor(M) if route == "polar" else gram_schmidt_factor(M, T)  # noqa: E741
     turned = np.swapaxes(O, -1, -2)
     end = Overlaps(scale**2 * O @ T @ turned, scale * O @ T, T, problem.start.dimension)
     cross = np.sum(O * M, axis=(-1, -2))
     lengths = np.trace(Q, axis1=-2, axis2=-1) + np.trace(end.Q, axis1=-2, axis2=-1)
     return Selected(O, end, np.asarray(lengths - 2 * scale * cross), _exact(problem))
+
+
+def _integrated(problem: Any, scale: float) -> Float[np.ndarray, "*draw student teacher"]:
+    """The frame O of M = s O T at the end of the integrated equations."""
+    from orderparam.verbs import solve  # verbs know the families
+
+    solution = solve(problem, save=SavePlan(times=(0.0, problem.duration)), progress=False)
+    M, T = solution["M"].isel(time=-1).values, problem.start.T
+    frame = polar_factor(M @ np.linalg.inv(T))
+    end = scale * frame @ T
+    off = float((np.linalg.norm(M - end, axis=(-2, -1)) / np.linalg.norm(end, axis=(-2, -1))).max())
+    if off > 0.02:
+        raise NotConverged(
+            f"At time {problem.duration:g} M is still {off:.1%} away from a solution s O T; raise "
+            "`duration`."
+        )
+    return frame
 
 
 def _at_constant_rate(problem: Any, start: Overlaps) -> Any:
