@@ -50,9 +50,9 @@ def data(loss, training):
 
 
 def problem(network, loss, training, gamma0=1.5, learning_rate=None):
-    # The hinge loss pulls with full strength to its margin, and kernels of unbounded activations
-    # grow: at 0.5 they leave the range in which sampled kernels are known to a few per cent.
-    fast = loss == "hinge" or network == "resnet-inverse"
+    # The hinge loss pulls with full strength to its margin, and biases make kernels large: at 0.5
+    # they leave the range in which sampled kernels are known to a few per cent.
+    fast = loss == "hinge" or NETWORKS[network].biases
     learning_rate = learning_rate or (0.2 if fast else 0.5)
     return op.kernels.KernelEvolution(
         NETWORKS[network], data(loss, training), gamma0=gamma0, learning_rate=learning_rate,

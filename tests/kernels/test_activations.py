@@ -11,7 +11,8 @@ import scipy.special
 
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.activations import Activation, activation, scaled_tanh
-from orderparam.kernels.network import MLP, _depth
+from orderparam.kernels.checks import count
+from orderparam.kernels.network import MLP
 
 _H = np.array([-2.0, -0.3, 0.1, 0.7, 3.0])
 _VALUES = {
@@ -132,4 +133,4 @@ def test_bad_networks_are_refused(wrong: dict):
 @pytest.mark.parametrize("value", [2.5, True, "3", None])
 def test_a_depth_is_an_integer(value):
     with pytest.raises(InvalidProblem, match="integer of at least 1"):
-        _depth(value)
+        count("depth", value)
