@@ -13,7 +13,6 @@ from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.equations import Point, Setup, first_guess, image, pack, unpack
 from orderparam.mixtures.observables import evaluate_all
 from orderparam.mixtures.pack import Solved
-from orderparam.mixtures.penalties import Separable
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.quadrature import gaussian_rule
 from orderparam.mixtures.spectrum import Diagonal, Full
@@ -38,14 +37,13 @@ def make_setup(problem: MixtureERM, nodes: int) -> Setup:
     Raises:
         UnsupportedCombination: If the average over the weights has to be sampled.
     """
-    mixture = problem.mixture
-    if isinstance(problem.penalty, Separable) and isinstance(mixture.spectrum, Full):
+    if problem.needs_sampling:
         raise UnsupportedCombination(
             f"The penalty {problem.penalty.name!r} with covariances that are not diagonal is "
             "averaged over draws, by the method SampledWeights alone; solve it with that, or use "
             "'l2'."
         )
-    return setup_with(problem, jax.tree.map(jnp.asarray, mixture.spectrum), nodes)
+    return setup_with(problem, jax.tree.map(jnp.asarray, problem.mixture.spectrum), nodes)
 
 
 def setup_with(problem: MixtureERM, spectrum: Diagonal | Full, nodes: int) -> Setup:

@@ -1,23 +1,20 @@
 """The overlap equations in singular modes, for the isotropic quadratic model."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import UnsupportedCombination
-from orderparam.online.checks import count, real, truth
 from orderparam.online.flow import fixed_of
 from orderparam.online.modes import Modes
 from orderparam.online.moments import State
-from orderparam.online.ode import integrated
+from orderparam.online.ode import IntegratedMethod, integrated
 from orderparam.results import Solution
 
 
-class ModalODE(Method):
+class ModalODE(IntegratedMethod):
     """Integrate p + min(p, p*) numbers in place of Q and M, with the same results.
 
     Exact for the quadratic activation with A, B, T and Q(0) multiples of the identity, at every
@@ -38,34 +35,6 @@ class ModalODE(Method):
     """
 
     name: ClassVar[str] = "modal-ode"
-
-    rtol: float = eqx.field(static=True)
-    atol: float = eqx.field(static=True)
-    sgd_noise: bool = eqx.field(static=True)
-    max_steps: int = eqx.field(static=True)
-    margin: float = eqx.field(static=True)
-    rest: float = eqx.field(static=True)
-
-    def __init__(
-        self,
-        rtol: float = 1e-8,
-        atol: float = 1e-10,
-        sgd_noise: bool = True,
-        max_steps: int = 16384,
-        margin: float = 0.05,
-        rest: float = 0.01,
-    ) -> None:
-        self.rtol = real("rtol", rtol, 0.0, 1.0, open_low=True)
-        self.atol = real("atol", atol, 0.0, 1.0, open_low=True)
-        self.sgd_noise = truth("sgd_noise", sgd_noise)
-        self.max_steps = count("max_steps", max_steps)
-        self.margin = real("margin", margin, 0.0, 1.0, open_low=True)
-        self.rest = real("rest", rest, 0.0, 1.0, open_low=True)
-
-    def config(self) -> Mapping[str, Any]:
-        """The settings as plain JSON values."""
-        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
     def estimate(self, problem: Any, save: SavePlan) -> Estimate:
         """From the number of trajectories, saved times and units."""

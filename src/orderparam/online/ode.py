@@ -26,7 +26,39 @@ _EVENT_GRID = 301
 """Evenly spaced times, beside the saved ones, between which events are looked for."""
 
 
-class OverlapODE(Method):
+class IntegratedMethod(Method):
+    """What methods have in common that integrate equations in time; see `OverlapODE`."""
+
+    rtol: float = eqx.field(static=True)
+    atol: float = eqx.field(static=True)
+    sgd_noise: bool = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+    margin: float = eqx.field(static=True)
+    rest: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        rtol: float = 1e-8,
+        atol: float = 1e-10,
+        sgd_noise: bool = True,
+        max_steps: int = 16384,
+        margin: float = 0.05,
+        rest: float = 0.01,
+    ) -> None:
+        self.rtol = real("rtol", rtol, 0.0, 1.0, open_low=True)
+        self.atol = real("atol", atol, 0.0, 1.0, open_low=True)
+        self.sgd_noise = truth("sgd_noise", sgd_noise)
+        self.max_steps = count("max_steps", max_steps)
+        self.margin = real("margin", margin, 0.0, 1.0, open_low=True)
+        self.rest = real("rest", rest, 0.0, 1.0, open_low=True)
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+
+class OverlapODE(IntegratedMethod):
     """Integrate dQ/dt, dM/dt (and da/dt), with adaptive steps of order 8.
 
     Args:
@@ -50,12 +82,6 @@ class OverlapODE(Method):
 
     name: ClassVar[str] = "overlap-ode"
 
-    rtol: float = eqx.field(static=True)
-    atol: float = eqx.field(static=True)
-    sgd_noise: bool = eqx.field(static=True)
-    max_steps: int = eqx.field(static=True)
-    margin: float = eqx.field(static=True)
-    rest: float = eqx.field(static=True)
     samples: int = eqx.field(static=True)
     replicates: int = eqx.field(static=True)
 
@@ -70,12 +96,7 @@ class OverlapODE(Method):
         samples: int = 4096,
         replicates: int = 8,
     ) -> None:
-        self.rtol = real("rtol", rtol, 0.0, 1.0, open_low=True)
-        self.atol = real("atol", atol, 0.0, 1.0, open_low=True)
-        self.sgd_noise = truth("sgd_noise", sgd_noise)
-        self.max_steps = count("max_steps", max_steps)
-        self.margin = real("margin", margin, 0.0, 1.0, open_low=True)
-        self.rest = real("rest", rest, 0.0, 1.0, open_low=True)
+        super().__init__(rtol, atol, sgd_noise, max_steps, margin, rest)
         self.samples = count("samples", samples)
         self.replicates = count("replicates", replicates)
         if self.samples & (self.samples - 1) or self.replicates < 2:
@@ -86,9 +107,7 @@ class OverlapODE(Method):
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
-        names = (*names, "samples", "replicates")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+        return {**super().config(), "samples": self.samples, "replicates": self.replicates}
 
     def estimate(self, problem: Any, save: SavePlan) -> Estimate:
         """From the number of trajectories, saved times and units."""
