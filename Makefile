@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 help:
 	@echo "demo        run the built-in study digits-kernels"
-	@echo "check       format, lint, types, docstrings"
+	@echo "check       format, lint, types, docstrings, import contracts"
 	@echo "test        check, fast tests, examples in docstrings and documentation"
 	@echo "test-torch  install PyTorch, transformers, Optax and Flax, and run their tests"
 	@echo "validate    agreement of theory and experiment at full size"
@@ -33,6 +33,7 @@ demo: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: check

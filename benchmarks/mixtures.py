@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 import orderparam as op
-from orderparam.mixtures.experiment import task_of
-from orderparam.mixtures.fits import Classifier
-from orderparam.mixtures.measures import measure as measure_fit
-from orderparam.mixtures.sampling import draw, instance
+from orderparam.mixtures.experiment.fits import Classifier
+from orderparam.mixtures.experiment.measured import measure as measure_fit
+from orderparam.mixtures.experiment.simulate import task_of
+from orderparam.mixtures.model.sampling import draw, instance
 
 REPEATS = 25
 DIMENSION = 500

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from orderparam import cli
+from orderparam.cli import app as cli
 from orderparam.errors import Diverged, InvalidProblem, NotConverged
 
 TOY = Path(__file__).parent / "studies"
@@ -18,9 +18,6 @@ def toy_file(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(TOY))
     import toy_family
 
-    from orderparam.studies import families
-
-    monkeypatch.setitem(families.FAMILIES, "toy", "toy_family")
     path = tmp_path / "toy.toml"
     path.write_text(toy_family.TOY)
     return str(path)
@@ -48,8 +45,8 @@ def test_list(call):
 
 def test_list_is_quick():
     code = (
-        "import sys; from orderparam import cli\n"
-        "try: cli.app(['list'])\n"
+        "import sys; from orderparam.cli.app import app\n"
+        "try: app(['list'])\n"
         "except SystemExit: pass\n"
         "assert not {'jax', 'xarray', 'matplotlib', 'sklearn'} & set(sys.modules)"
     )

@@ -1,5 +1,6 @@
 """The contract of a family holds for ours, and each broken part of it is found."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,6 +10,8 @@ import pytest
 
 import orderparam as op
 from orderparam.contract import Estimate
+from orderparam.errors import UnsupportedCombination
+from orderparam.kernels import family as kernels
 from orderparam.results import Solution
 
 DATA = op.data.gaussian(count=3, dimension=6, test_count=1, seed=1)
@@ -31,9 +34,6 @@ class Broken(op.kernels.ExactLinear):
 
     def solve(self, problem, save, seed, progress):
         return self.result
-
-
-Broken.__module__ = "orderparam.kernels.broken"
 
 
 def changed(**attributes):
@@ -111,7 +111,6 @@ class Jax(Broken):
     ],
 )
 def test_broken_methods_are_found(method, sentence):
-    method.__module__ = Broken.__module__
     try:
         with pytest.raises(AssertionError, match=sentence):
             op.check_theory(PROBLEM, method())
@@ -119,17 +118,39 @@ def test_broken_methods_are_found(method, sentence):
         jax.config.update("jax_enable_x64", False)
 
 
-class Silent(type(PROBLEM)):
-    """A problem whose experiment measures something else."""
-
-    def simulate(self, sizes, seeds, save, seed, **options):
-        networks = super().simulate(sizes, seeds, save, seed, **options)
-        return Solution(networks.dataset.rename({"width": "size"}))
+def silent(problem, *arguments, **options):
+    """An experiment that measures something else."""
+    networks = kernels.simulate(problem, *arguments, **options)
+    return Solution(networks.dataset.rename({"width": "size"}))
 
 
-def test_broken_experiments_are_found():
-    silent = Silent(PROBLEM.network, PROBLEM.data, steps=4)
-    with pytest.raises(AssertionError, match="share no variable"):
-        op.check_theory(silent, EXACT, width=[8, 16])
+def test_broken_experiments_are_found(monkeypatch):
+    (kind,) = kernels.FAMILY.kinds
+    broken = replace(kernels.FAMILY, kinds=(replace(kind, experiment=silent),))
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "FAMILY", broken)
+        with pytest.raises(AssertionError, match="share no variable"):
+            op.check_theory(PROBLEM, EXACT, width=[8, 16])
     with pytest.raises(AssertionError, match="not one of"):
         op.check_theory(PROBLEM, EXACT, height=[8])
+
+
+class Mine(op.kernels.ExactLinear):
+    """What a user writes in a script."""
+
+    name = "mine"
+
+
+class MyProblem(op.kernels.KernelEvolution):
+    """A problem of a user's own."""
+
+
+def test_methods_and_problems_of_a_users_own():
+    mine = MyProblem(PROBLEM.network, DATA, steps=4)
+    found = op.solve(mine, Mine(), progress=False)
+    assert found.method["name"] == "mine"
+    np.testing.assert_array_equal(found["f"], SOLVED["f"])
+    assert op.solve(mine, progress=False).method["name"] == "exact-linear"
+    assert op.simulate(mine, width=8, seeds=1, progress=False)["width"].size == 1
+    with pytest.raises(UnsupportedCombination, match="family mixtures"):
+        op.solve(PROBLEM, op.mixtures.SaddlePoint())

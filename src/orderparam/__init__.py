@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orderparam import data, experts, kernels, mixtures, online
+    from orderparam.comparison import compare
     from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
-    from orderparam.results import citation, compare
-    from orderparam.verbs import estimate, load, simulate, solve
+    from orderparam.verbs import citation, estimate, load, simulate, solve
 
 __all__ = [
     "SavePlan",
@@ -31,8 +31,8 @@ _FAMILIES = ("data", "experts", "kernels", "mixtures", "online")
 _HOMES = {
     "SavePlan": "contract",
     "check_theory": "conformance",
-    "citation": "results",
-    "compare": "results",
+    "citation": "verbs",
+    "compare": "comparison",
     "estimate": "verbs",
     "load": "verbs",
     "simulate": "verbs",

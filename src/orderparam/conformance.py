@@ -11,9 +11,11 @@ import numpy as np
 import xarray as xr
 
 from orderparam import verbs
+from orderparam.comparison import compare
 from orderparam.contract import Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem, OrderParamError
-from orderparam.results import SIZES, Solution, citation, compare
+from orderparam.families import kind_of
+from orderparam.results import SIZES, Solution
 from orderparam.results import load as load_file
 
 
@@ -54,7 +56,8 @@ def check_theory(
         >>> len(op.check_theory(problem, width=[16, 32, 64]))
         10
     """
-    chosen = problem.default_method() if method is None else method
+    kind = kind_of(problem)
+    chosen = kind.default_method(problem) if method is None else method
     plan = SavePlan() if save is None else save
     checks: dict[str, Callable[[], None]] = {
         "configuration": lambda: _check_configuration(problem, chosen),
@@ -72,7 +75,7 @@ def check_theory(
         "labels": lambda: _check_labels(first),
         "verdict": lambda: _check_verdict(first),
         "file": lambda: _check_file(first),
-        "citation": lambda: _require(bool(citation(first)), "The result cites no source."),
+        "citation": lambda: _require(bool(verbs.citation(first)), "The result cites no source."),
     }
     if sizes:
         checks["experiment"] = lambda: _check_experiment(problem, first, plan, seeds, sizes)
@@ -106,8 +109,8 @@ def _check_configuration(problem: Problem, method: Method) -> None:
         _require(not arrays, f"The {what} holds JAX arrays; keep NumPy arrays.")
     _require(method.config().get("name") == method.name, "config() of the method lacks its name.")
     _require(
-        f".{problem.family}." in f"{type(method).__module__}.",
-        f"The method {method.name} does not live in the family {problem.family}.",
+        method.family == problem.family,
+        f"The method {method.name} does not belong to the family {problem.family}.",
     )
 
 

@@ -1,16 +1,22 @@
 """What every family provides: problems, methods and save plans, and the verbs' side of each."""
 
 import abc
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from orderparam.errors import InvalidProblem
-from orderparam.results import Solution
+from orderparam.errors import Diverged, InvalidProblem, NotConverged, UnsupportedCombination
+from orderparam.plots import FigureKind
+from orderparam.results import Finding, Pair, Solution, Source, Verdict
+from orderparam.support.memory import require_memory
+
+Claim = Callable[[Sequence[Pair]], list[Finding]]
+"""Checks one claim of a paper on all cases of a study."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +98,13 @@ class Estimate:
 
 
 class Method(eqx.Module):
-    """How a problem is solved, with its numerical settings; an immutable value."""
+    """How a problem is solved, with its numerical settings; an immutable value.
 
+    A subclass names its `family`, that of the problems it solves, and carries a `name` for files
+    and study tables. It may live anywhere, in a script too.
+    """
+
+    family: ClassVar[str]
     name: ClassVar[str]
 
     @abc.abstractmethod
@@ -108,15 +119,44 @@ class Method(eqx.Module):
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values, `name` included."""
 
+    def run(
+        self,
+        problem: "Problem",
+        *,
+        save: SavePlan | None = None,
+        seed: int = 0,
+        progress: bool = False,
+        throw: bool = True,
+    ) -> Solution:
+        """Solve in float64, after a look at the memory, and raise what did not converge.
+
+        What `orderparam.solve` calls once its arguments are checked; arguments and exceptions are
+        the same. For parts of a family that need solutions themselves.
+        """
+        plan = SavePlan() if save is None else save
+        require_memory(
+            self.estimate(problem, plan).memory,
+            f"The problem and the method {self.name}",
+            "save fewer steps, leave out two_time, or lower the size of the method",
+        )
+        with jax.enable_x64(True):
+            solution = self.solve(problem, plan, seed, progress)
+        if throw and not solution.verdict.ok:
+            broken = solution.verdict in (Verdict.DIVERGED, Verdict.NON_FINITE)
+            raise (Diverged if broken else NotConverged)(
+                f"{solution.message} {solution.verdict.remedy} "
+                "Call with throw=False for the result."
+            )
+        return solution
+
 
 class Problem(eqx.Module):
-    """An immutable description of what is learned; no results, no solver settings."""
+    """An immutable description of what is learned; no results, no solver settings.
+
+    Which method solves it by default, and what is trained beside it, its family knows.
+    """
 
     family: ClassVar[str]
-
-    @abc.abstractmethod
-    def default_method(self) -> Method:
-        """The method used when the caller names none."""
 
     @abc.abstractmethod
     def config(self) -> Mapping[str, Any]:
@@ -129,8 +169,62 @@ class Problem(eqx.Module):
             MissingExtra: If one is missing; the message names the extra.
         """
 
-    @abc.abstractmethod
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Train the finite system at the given sizes and measure the theory's variables."""
+
+Experiment = Callable[..., Solution]
+"""Trains the finite system: `(problem, size, seeds, save, seed, *, precision, progress, ...)`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a family knows of one type of problem.
+
+    Args:
+        problem: The type; subclasses are served alike unless they have an entry of their own.
+        default_method: Chooses the method where the caller names none.
+        experiment: Trains the finite system.
+        size: The argument of `simulate` that says how large it is: `width`, `dimension`, `size`.
+        system: What is trained, for messages: "networks have one size, `width`".
+        options: Further arguments of `simulate`.
+    """
+
+    problem: type[Problem]
+    default_method: Callable[[Any], Method]
+    experiment: Experiment
+    size: str
+    system: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the verbs, studies and checks need of a family; its file `family.py` holds one.
+
+    Args:
+        name: As in `problem.family` and `method.family`.
+        public: Module whose `__all__` names what users build problems and methods from.
+        kinds: One for each type of problem.
+        figures: Figures that a study can ask for, by name.
+        symbols: Symbols of what a study can vary, by the path of the key.
+        claims: Claims that a study can check, by name.
+        citations: The works that results cite, by key.
+    """
+
+    name: str
+    public: str
+    kinds: tuple[Kind, ...]
+    figures: Mapping[str, FigureKind] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    citations: Mapping[str, Source] = field(default_factory=dict)
+
+    def kind_of(self, problem: Problem) -> Kind:
+        """The entry of the nearest class in the problem's ancestry."""
+        for ancestor in type(problem).__mro__:
+            for kind in self.kinds:
+                if kind.problem is ancestor:
+                    return kind
+        known = ", ".join(kind.problem.__name__ for kind in self.kinds)
+        raise UnsupportedCombination(
+            f"The family {self.name} does not know problems of the type "
+            f"{type(problem).__name__}; derive it from one of {known}, or register its kind."
+        )

@@ -1,16 +1,17 @@
 """The three verbs and their companions, the same for every family."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import jax
-
+from orderparam.comparison import Comparison
 from orderparam.contract import Estimate, Method, Problem, SavePlan
-from orderparam.errors import Diverged, InvalidProblem, NotConverged, UnsupportedCombination
-from orderparam.memory import require_memory
-from orderparam.results import Solution, Verdict
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.families import family, kind_of
+from orderparam.results import Solution
 from orderparam.results import load as load_file
+from orderparam.support.arguments import integer, one_of, truth
 
 
 def solve(
@@ -46,20 +47,13 @@ def solve(
         InvalidProblem, UnsupportedCombination: If the problem and the method do not fit.
     """
     problem, method, save = _arguments(problem, method, save)
-    _check_seed(seed)
-    require_memory(
-        method.estimate(problem, save).memory,
-        f"The problem and the method {method.name}",
-        "save fewer steps, leave out two_time, or lower the size of the method",
+    return method.run(
+        problem,
+        save=save,
+        seed=integer("seed", seed, least=0),
+        progress=truth("progress", progress),
+        throw=truth("throw", throw),
     )
-    with jax.enable_x64(True):
-        solution = method.solve(problem, save, seed, progress)
-    if throw and not solution.verdict.ok:
-        broken = solution.verdict in (Verdict.DIVERGED, Verdict.NON_FINITE)
-        raise (Diverged if broken else NotConverged)(
-            f"{solution.message} {solution.verdict.remedy} Call with throw=False for the result."
-        )
-    return solution
 
 
 def simulate(
@@ -90,9 +84,25 @@ def simulate(
         InvalidProblem: If a size, a number of runs or the precision is not allowed.
         Diverged: If a run became non-finite.
     """
-    problem, _, save = _arguments(problem, None, save)
-    _check_seed(seed)
-    return problem.simulate(sizes, seeds, save, seed, precision=precision, progress=progress)
+    save = _saved(save)
+    kind = kind_of(_instance("problem", problem, Problem))
+    if set(sizes) - {kind.size, *kind.options}:
+        more = f" (and may have {', '.join(kind.options)})" if kind.options else ""
+        raise InvalidProblem(
+            f"simulate() got {', '.join(sorted(sizes))}, but {kind.system} have one size, "
+            f"`{kind.size}`{more}; call simulate(problem, {kind.size}=..., seeds=...)."
+        )
+    options = {name: value for name, value in sizes.items() if name != kind.size}
+    return kind.experiment(
+        problem,
+        sizes.get(kind.size),
+        seeds,
+        save,
+        integer("seed", seed, least=0),
+        precision=one_of("precision", precision, ("float32", "float64")),
+        progress=truth("progress", progress),
+        **options,
+    )
 
 
 def estimate(
@@ -122,29 +132,60 @@ def load(path: str | Path) -> Solution:
     return load_file(Path(path))
 
 
-def _arguments(problem: Any, method: Any, save: Any) -> tuple[Problem, Method, SavePlan]:
-    for name, value, kind in (("problem", problem, Problem), ("method", method, Method)):
-        if not isinstance(value, kind) and not (value is None and kind is Method):
-            raise InvalidProblem(
-                f"Argument `{name}` must be a {kind.__name__}, but is a {type(value).__name__}; "
-                "build one from a family, such as orderparam.kernels."
-            )
-    method = problem.default_method() if method is None else method
-    if problem.family != type(method).__module__.split(".")[1]:
-        raise UnsupportedCombination(
-            f"The method {method.name} does not belong to the family {problem.family} of the "
-            f"problem; use one from orderparam.{problem.family}."
+def citation(result: Solution | Comparison) -> str:
+    """BibTeX of everything that a result used.
+
+    Args:
+        result: A solution or a comparison.
+
+    Returns:
+        One entry per source, separated by empty lines, ready for a `.bib` file.
+
+    Raises:
+        InvalidProblem: If a source is unknown to this version of the library.
+        UnsupportedCombination: If the result's family is not known here.
+    """
+    if not isinstance(result, Solution | Comparison):
+        raise InvalidProblem(
+            f"citation() takes a solution or a comparison, but got a {type(result).__name__}."
         )
+    known = family(result.family).citations
+    for key in result.sources:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise InvalidProblem(
+                f"The source {key!r} is not known to the family {result.family}{hint}; it has "
+                f"{', '.join(known)}. Load the result with the version that wrote it."
+            )
+    return "\n\n".join(known[key].bibtex(key) for key in result.sources)
+
+
+def _arguments(problem: Any, method: Any, save: Any) -> tuple[Problem, Method, SavePlan]:
+    problem = _instance("problem", problem, Problem)
+    if method is None:
+        return problem, kind_of(problem).default_method(problem), _saved(save)
+    if problem.family != _instance("method", method, Method).family:
+        raise UnsupportedCombination(
+            f"The method {method.name} belongs to the family {method.family}, but the problem to "
+            f"{problem.family}; use one from orderparam.{problem.family}."
+        )
+    return problem, method, _saved(save)
+
+
+def _instance(name: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise InvalidProblem(
+            f"Argument `{name}` must be a {kind.__name__}, but is a {type(value).__name__}; "
+            "build one from a family, such as orderparam.kernels."
+        )
+    return value
+
+
+def _saved(save: Any) -> SavePlan:
     if save is not None and not isinstance(save, SavePlan):
         raise InvalidProblem(
             f"Argument `save` must be a SavePlan, but is a {type(save).__name__}; "
             "write save=orderparam.SavePlan(steps=...)."
         )
-    return problem, method, SavePlan() if save is None else save
-
-
-def _check_seed(seed: Any) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidProblem(
-            f"Argument `seed` must be an integer of at least 0, but is {seed!r}; choose one."
-        )
+    return SavePlan() if save is None else save

@@ -9,7 +9,7 @@ import pytest
 
 import orderparam as op
 from orderparam.kernels import MLP, Batches, ResNet, cosine
-from orderparam.kernels.program import KernelProgram
+from orderparam.kernels.theory.program import KernelProgram
 
 STEPS = 12
 SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.kernels.initial import initial_kernels, stable_learning_rate
+from orderparam.kernels.theory.initial import initial_kernels, stable_learning_rate
 from orderparam.results import Solution
 
 WIDTHS = (256, 512, 1024)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderparam.data import cifar10
-from orderparam.data._unpickle import read_dict
+from orderparam.data.unpickle import read_dict
 from orderparam.errors import CorruptFile, InvalidProblem
 
 NAMES = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]

@@ -6,9 +6,11 @@ from hypothesis.extra import numpy as hnp
 from jaxtyping import TypeCheckError
 
 from orderparam.data import Data
-from orderparam.data._checks import distinct_classes, integer, matrix, non_negative, one_of, vector
-from orderparam.data._normalise import normalise
+from orderparam.data.checks import distinct_classes
+from orderparam.data.normalise import normalise
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import at_least_zero, integer, one_of
+from orderparam.support.arrays import matrix, vector
 
 
 def test_arrays_are_copied_float64_and_read_only():
@@ -49,7 +51,7 @@ def test_fingerprint_changes_with_each_number_but_not_with_the_name():
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (([[1.0, np.nan]], [1.0]), r"nan stands at \(0, 1\)"),
+        (([[1.0, np.nan]], [1.0]), r"has nan at \(0, 1\)"),
         (([[1.0, -np.inf]], [1.0]), "remove or replace"),
         (([[1e101]], [1.0]), "rescale"),
         (([[1.0]], [np.inf]), "`y`"),
@@ -63,7 +65,7 @@ def test_fingerprint_changes_with_each_number_but_not_with_the_name():
         (([[1.0, 2.0]], [1.0], [[1.0]]), "dimension of `x`, 2, but has 1"),
         (([[1.0]], [1.0], [[1.0]], [1.0, 2.0]), "`y_test`"),
         (([[1.0]], [1.0], None, [1.0]), "`y_test`"),
-        (([[1.0j]], [1.0]), "real numbers, but its type is complex128"),
+        (([[1.0j]], [1.0]), "real numbers, but holds complex numbers"),
         (([["a"]], [1.0]), "real numbers"),
         (([[1.0, 2.0], [3.0]], [1.0, 1.0]), "rows of equal length"),
     ],
@@ -98,9 +100,9 @@ def test_integers_are_integers(value):
 
 @pytest.mark.parametrize("value", ["0", None, True, -1e-9, float("nan"), float("inf"), 1j])
 def test_noise_is_a_finite_number(value):
-    with pytest.raises(InvalidProblem, match="`noise` must be a number"):
-        non_negative("noise", value)
-    assert non_negative("noise", 0) == 0.0
+    with pytest.raises(InvalidProblem, match="`noise` must be a finite number"):
+        at_least_zero("noise", value)
+    assert at_least_zero("noise", 0) == 0.0
 
 
 @pytest.mark.parametrize("value", [3, (1,), (1, 1), (0, 10), (-1, 0), (0, 1, 2), "01", (0.0, 1.0)])

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from orderparam.data import digits
-from orderparam.data._images import class_order
+from orderparam.data.images import class_order
 from orderparam.errors import InvalidProblem
 
 IMAGES, DIGITS = load_digits(return_X_y=True)

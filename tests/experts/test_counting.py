@@ -7,7 +7,7 @@ import orderparam as op
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.experts import Counting, Ladder, Transfer, Trap
 from orderparam.experts.models.ladders import MLP, REFERENCES, grown, ladder_plan
-from orderparam.experts.predictions import initial_exponents, predictions, stable
+from orderparam.experts.theory.predictions import initial_exponents, predictions, stable
 from orderparam.experts.traps import TRAPS
 
 TERMS = ("agg/base", "back/signal", "back/base")
@@ -126,10 +126,10 @@ def test_bad_input(make, error, message):
 def test_counting_refuses_foreign_problems():
     data = op.data.gaussian(count=3, dimension=4)
     foreign = op.kernels.KernelEvolution(op.kernels.MLP(depth=1), data, steps=2)
-    with pytest.raises(UnsupportedCombination, match="family kernels"):
+    with pytest.raises(UnsupportedCombination, match="the problem to kernels"):
         op.solve(foreign, Counting())
     with pytest.raises(UnsupportedCombination, match="no rule for a"):
-        Counting().solve(object(), op.SavePlan(), 0, False)
+        Counting().solve(foreign, op.SavePlan(), 0, False)
 
 
 def test_reference_models_have_the_roles_they_name():

@@ -5,10 +5,10 @@ import pytest
 
 from orderparam.errors import InvalidProblem, MissingExtra
 from orderparam.experts import Shape, role_table
-from orderparam.experts.adapters.extras import needed
-from orderparam.experts.exponents import expectation, fit, judge
-from orderparam.experts.setup import find_builder
-from orderparam.experts.transfer import judged, learning_rate_transfer
+from orderparam.experts.evidence.transfer import judged, learning_rate_transfer
+from orderparam.experts.models.find import find_builder
+from orderparam.experts.theory.exponents import expectation, fit, judge
+from orderparam.support.extras import needed
 
 SIZES = np.array([1.0, 2.0, 4.0, 8.0])
 BASE = Shape(width=64, experts=8, expert_width=4)
@@ -123,7 +123,7 @@ def test_diverged_runs_and_edges_are_not_optima():
     [{"sizes": (2, 1)}, {"factors": (1.0, 2.0)}, {"factors": (-1.0, 1.0, 2.0)}, {"seeds": 0}],
 )
 def test_impossible_sweeps(grid, monkeypatch):
-    monkeypatch.setattr("orderparam.experts.transfer.needed", lambda *names: None)
+    monkeypatch.setattr("orderparam.experts.experiment.sweep.needed", lambda *names: None)
     with pytest.raises(InvalidProblem):
         learning_rate_transfer(lambda *a, **k: None, **grid)
 
@@ -131,7 +131,7 @@ def test_impossible_sweeps(grid, monkeypatch):
 def test_without_an_extra_its_name_is_said(monkeypatch):
     with pytest.raises(MissingExtra, match=r"orderparam\[torch\]"):
         needed("no_such_package", "torch")
-    monkeypatch.setattr("orderparam.experts.adapters.extras.import_module", _missing)
+    monkeypatch.setattr("orderparam.support.extras.import_module", _missing)
     with pytest.raises(MissingExtra, match="pip install"):
         find_builder("mlp-mixture")
 

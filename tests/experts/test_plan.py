@@ -6,7 +6,7 @@ import warnings
 import pytest
 from typer.testing import CliRunner
 
-from orderparam import cli
+from orderparam.cli import app as cli
 from orderparam.errors import CorruptFile, InvalidProblem, UnsupportedCombination
 from orderparam.experts import (
     Role,

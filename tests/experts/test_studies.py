@@ -5,14 +5,13 @@ import pytest
 from typer.testing import CliRunner
 
 import orderparam as op
-from orderparam import cli
+from orderparam.cli import app as cli
 from orderparam.errors import MissingExtra
-from orderparam.experts.claims import CLAIMS
-from orderparam.experts.counting import entry_coordinates
-from orderparam.experts.figures import FIGURES
-from orderparam.experts.measures import rebuilt, sweep
-from orderparam.plots import Pair
-from orderparam.results import Verdict, build_solution
+from orderparam.experts.evidence.claims import CLAIMS
+from orderparam.experts.evidence.figures import FIGURES
+from orderparam.experts.evidence.measures import rebuilt, sweep
+from orderparam.experts.methods.counting import entry_coordinates
+from orderparam.results import Pair, Verdict, build_solution
 from orderparam.results.build import Coordinate, Variable
 from orderparam.studies import catalog
 
@@ -28,7 +27,7 @@ def no_torch(monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("orderparam.experts.adapters.extras.import_module", missing)
+    monkeypatch.setattr("orderparam.support.extras.import_module", missing)
 
 
 def test_all_studies_are_listed(no_torch):

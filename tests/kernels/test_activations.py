@@ -10,9 +10,9 @@ import pytest
 import scipy.special
 
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.activations import Activation, activation, scaled_tanh
-from orderparam.kernels.checks import count
-from orderparam.kernels.network import MLP
+from orderparam.kernels.model.network import MLP
+from orderparam.numerics.activations import Activation, activation, scaled_tanh
+from orderparam.support.arguments import count
 
 _H = np.array([-2.0, -0.3, 0.1, 0.7, 3.0])
 _VALUES = {

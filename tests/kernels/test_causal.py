@@ -15,7 +15,7 @@ from orderparam.errors import (
     NotConverged,
     UnsupportedCombination,
 )
-from orderparam.kernels.initial import initial_kernels, stable_learning_rate
+from orderparam.kernels.theory.initial import initial_kernels, stable_learning_rate
 from orderparam.results import Verdict
 
 FAST = op.kernels.Causal(samples=1024, replicates=2, tolerance=1e-3)

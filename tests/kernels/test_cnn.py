@@ -8,7 +8,7 @@ import pytest
 import orderparam as op
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.kernels import CNN, Batches
-from orderparam.kernels._finite_convolution import convolution
+from orderparam.kernels.experiment.convolutional_networks import convolution
 
 
 def problem(network, gamma0=1.0, **settings):

@@ -11,10 +11,10 @@ import pytest
 from orderparam.contract import SavePlan
 from orderparam.data import Data
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
-from orderparam.kernels._runs import _group, _task, train_networks
-from orderparam.kernels._training import start
-from orderparam.kernels.experiment import _counts, simulate_networks
-from orderparam.kernels.network import MLP
+from orderparam.kernels.experiment.runs import _group, _task, train_networks
+from orderparam.kernels.experiment.simulate import _counts, simulate_networks
+from orderparam.kernels.experiment.training import start
+from orderparam.kernels.model.network import MLP
 from orderparam.kernels.problem import KernelEvolution
 
 

@@ -11,7 +11,7 @@ from scipy.linalg import expm
 import orderparam as op
 from orderparam.errors import InvalidProblem
 from orderparam.kernels import MLP, Batches, flow
-from orderparam.kernels.initial import initial_kernels
+from orderparam.kernels.theory.initial import initial_kernels
 from orderparam.results import Verdict
 
 DATA = op.data.gaussian(count=3, dimension=6, seed=2)

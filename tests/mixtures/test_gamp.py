@@ -14,10 +14,10 @@ from orderparam.mixtures import (
     blocks,
     isotropic,
 )
-from orderparam.mixtures.experiment import task_of
-from orderparam.mixtures.fits import fit
-from orderparam.mixtures.gamp import pass_messages, start_from
-from orderparam.mixtures.sampling import draw, instance
+from orderparam.mixtures.experiment.fits import fit
+from orderparam.mixtures.experiment.gamp import pass_messages, start_from
+from orderparam.mixtures.experiment.simulate import task_of
+from orderparam.mixtures.model.sampling import draw, instance
 
 LOPSIDED = CustomPenalty(
     lambda w: jnp.maximum(w, 0) + 2 * jnp.maximum(-w, 0),

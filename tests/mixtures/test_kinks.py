@@ -5,9 +5,9 @@ import pytest
 from scipy import optimize, sparse
 
 from orderparam.mixtures import blocks
-from orderparam.mixtures.descent import Objective
-from orderparam.mixtures.kinks import kinked
-from orderparam.mixtures.sampling import draw, instance
+from orderparam.mixtures.experiment.descent import Objective
+from orderparam.mixtures.experiment.kinks import kinked
+from orderparam.mixtures.model.sampling import draw, instance
 
 MIXTURE = blocks((0.9, 0.3), (0.6, 0.4), 0.35)
 

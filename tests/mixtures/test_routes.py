@@ -17,10 +17,10 @@ from orderparam.mixtures import (
     gaussian_mixture,
     isotropic,
 )
-from orderparam.mixtures.losses import Field
-from orderparam.mixtures.quadrature import gaussian_rule
-from orderparam.mixtures.smooth import Logistic
-from orderparam.mixtures.spectrum import Diagonal, Full
+from orderparam.mixtures.model.losses import Field
+from orderparam.mixtures.model.smooth import Logistic
+from orderparam.mixtures.model.spectrum import Diagonal, Full
+from orderparam.numerics.gaussian import gaussian_rule
 
 NAMES = ("Q", "V", "m", "b", "train_loss", "train_error", "test_error", "norm", "penalty")
 

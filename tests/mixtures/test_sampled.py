@@ -9,8 +9,8 @@ import pytest
 import orderparam as op
 from orderparam.errors import CapacityExceeded
 from orderparam.mixtures import MixtureERM, SampledWeights, gaussian_mixture
-from orderparam.mixtures.lasso import minimise, response
-from orderparam.mixtures.spectrum import Full
+from orderparam.mixtures.model.spectrum import Full
+from orderparam.mixtures.theory.lasso import minimise, response
 from orderparam.results import Verdict
 
 COMPARED = ("Q", "V", "m", "train_loss", "test_error", "energy", "norm", "active")

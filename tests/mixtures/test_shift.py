@@ -6,9 +6,9 @@ import pytest
 import orderparam as op
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures import CovariateShift, MixtureERM, Ridge, anisotropic, gaussian_mixture
-from orderparam.mixtures.experiment import task_of
-from orderparam.mixtures.fits import fit
-from orderparam.mixtures.sampling import draw, instance
+from orderparam.mixtures.experiment.fits import fit
+from orderparam.mixtures.experiment.simulate import task_of
+from orderparam.mixtures.model.sampling import draw, instance
 
 D = 20
 BOTH = anisotropic(D, (0.6, 0.9, 1.2, 0.5), seed=4)

@@ -10,9 +10,9 @@ from scipy.special import erf
 
 import orderparam as op
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.online.flow import bins_of, fixed_of, pulls
-from orderparam.online.measures import rebuilt
-from orderparam.online.moments import State
+from orderparam.online.evidence.measures import rebuilt
+from orderparam.online.theory.flow import bins_of, fixed_of, pulls
+from orderparam.online.theory.moments import State
 
 SAMPLES = 400_000
 SPECTRUM = op.online.InputSpectrum([2.0, 0.5, 0.1], [0.2, 0.5, 0.3])

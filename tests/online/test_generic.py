@@ -9,10 +9,10 @@ import orderparam as op
 from orderparam.errors import InvalidProblem, NotConverged
 from orderparam.online import erf as closed
 from orderparam.online import packing
-from orderparam.online.committee import erf_moments
-from orderparam.online.generic import frozen_normals, generic_moments, pair_averages
-from orderparam.online.measures import rebuilt
-from orderparam.online.moments import Fixed, State
+from orderparam.online.evidence.measures import rebuilt
+from orderparam.online.theory.committee import erf_moments
+from orderparam.online.theory.moments import Fixed, State
+from orderparam.online.theory.smooth import frozen_normals, generic_moments, pair_averages
 from orderparam.results import Verdict
 
 C = np.array([[1.0, 0.3, -0.4], [0.3, 0.6, 0.2], [-0.4, 0.2, 1.7]])

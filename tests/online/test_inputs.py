@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 import orderparam as op
-from orderparam.online.inputs import inputs_of, standardised
+from orderparam.online.experiment.inputs import inputs_of, standardised
 
 DIGITS = op.data.digits(classes=(3, 8), count=60)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from orderparam.online.flow import moments
-from orderparam.online.moments import Fixed, State
+from orderparam.online.theory.flow import moments
+from orderparam.online.theory.moments import Fixed, State
 
 SAMPLES = 400_000
 LAYERS = {

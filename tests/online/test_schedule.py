@@ -7,7 +7,7 @@ import pytest
 
 import orderparam as op
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.online.measures import rebuilt
+from orderparam.online.evidence.measures import rebuilt
 
 START = op.online.Overlaps(
     Q=[[1.0, 0.1], [0.1, 0.8]], M=[[0.3, 0.1], [-0.2, 0.4]], T=[[1.2, 0.1], [0.1, 0.9]]

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.online.claims import CLAIMS, noisy_overlap
-from orderparam.online.figures import FIGURES
-from orderparam.online.measures import rebuilt
-from orderparam.plots import Pair
-from orderparam.results import Solution
+from orderparam.online.evidence.claims import CLAIMS, noisy_overlap
+from orderparam.online.evidence.figures import FIGURES
+from orderparam.online.evidence.measures import rebuilt
+from orderparam.results import Pair, Solution
 from orderparam.studies import catalog, overrides
+from orderparam.studies.building import builder
 from orderparam.studies.cases import build_cases
-from orderparam.studies.families import family
 
 STUDIES = ("overlaps", "escape", "selection", "selection-anisotropic", "tail", "hessian")
 
@@ -20,7 +19,7 @@ STUDIES = ("overlaps", "escape", "selection", "selection-anisotropic", "tail", "
 def test_studies_build(name):
     text, where = catalog.find(f"online-{name}")
     study, source = overrides.resolve(text, where, settings=[], quick=False)
-    home = family(study, source)
+    home = builder(study, source)
     home.check_names(study)
     assert build_cases(study, home)
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from orderparam.plots import Pair
-from orderparam.results import Coordinate, Variable, Verdict, build_solution
+from orderparam.results import Coordinate, Pair, Variable, Verdict, build_solution
 
 T, L, P, S = 5, 2, 6, 8
 WIDTHS = (64, 256, 1024)

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
+from orderparam.comparison import compare
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.figures import FIGURES, activation_text
-from orderparam.plots import comparison_figure
+from orderparam.kernels.evidence.figures import FIGURES, activation_text
 from orderparam.plots.deviation import deviations
-from orderparam.results import compare
 
 
 def texts(figure):
@@ -107,11 +106,11 @@ def test_activations_are_defined():
 def test_comparisons_plot_every_variable(pair_of, variable):
     pair = pair_of()
     comparison = compare(pair.theory, pair.experiment)
-    figure = comparison_figure(comparison, variable)
+    figure = comparison.plot(variable)
     (panel,) = figure.axes
     assert panel.get_xlabel()
     assert panel.get_ylabel()
     assert panel.get_legend() is not None
     assert "z = " in figure.get_suptitle()
     with pytest.raises(InvalidProblem, match="was not compared"):
-        comparison_figure(comparison, "nothing")
+        comparison.plot("nothing")

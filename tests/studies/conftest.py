@@ -11,9 +11,6 @@ def toy(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     import toy_family
 
-    from orderparam.studies import families
-
-    monkeypatch.setitem(families.FAMILIES, "toy", "toy_family")
     toy_family.calls.clear()
     return toy_family
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from orderparam.studies.building import builder
 from orderparam.studies.cases import build_cases
 from orderparam.studies.catalog import find
-from orderparam.studies.families import family
 from orderparam.studies.overrides import resolve
 from orderparam.studies.runner import run_study
 
@@ -32,7 +32,7 @@ def study_with(settings):
 
 def test_the_same_study_reads_digits_and_cifar10(tmp_path):
     for settings, shape in (((), (4, 64)), (cifar10(tmp_path), (2, 3072))):
-        (case,) = build_cases(study := study_with(settings)[0], family(*study_with(settings)))
+        (case,) = build_cases(study := study_with(settings)[0], builder(*study_with(settings)))
         assert case.built.problem.data.x.shape == shape
         assert case.built.problem.network.positions == shape[1] // (3 if settings else 1)
         assert len(study.experiment.width) == 3

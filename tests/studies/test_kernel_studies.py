@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.kernels import _claims_limits, claims
-from orderparam.kernels.figures import FIGURES
-from orderparam.kernels.two_steps import first_predictions
-from orderparam.plots import Pair
-from orderparam.results import Solution
+from orderparam.kernels.evidence import claims, claims_limits
+from orderparam.kernels.evidence.figures import FIGURES
+from orderparam.kernels.theory.two_steps import first_predictions
+from orderparam.results import Pair, Solution
 from orderparam.studies.catalog import builtin, find
 from orderparam.studies.overrides import resolve
 from orderparam.studies.runner import run_study
@@ -205,9 +204,9 @@ def test_networks_of_another_parameterization_fail(runs, monkeypatch):
     pairs = pairs_of(runs("parameterizations"))
     (same,) = [f for f in claims.limits(pairs) if "N = 16" in f.statement]
     assert same.verdict == "pass"
-    real = _claims_limits.parameterization
+    real = claims_limits.parameterization
     swap = {"mean_field": "standard", "ntk": "ntk", "standard": "mean_field"}
-    monkeypatch.setattr(_claims_limits, "parameterization", lambda pair: swap[real(pair)])
+    monkeypatch.setattr(claims_limits, "parameterization", lambda pair: swap[real(pair)])
     (same,) = [f for f in claims.limits(pairs) if "N = 16" in f.statement]
     assert same.verdict == "fail"
     moved = [f for f in claims.limits(pairs) if "in mean_field networks" in f.statement]

@@ -1,8 +1,8 @@
 import pytest
 
 from orderparam.errors import InvalidProblem
+from orderparam.studies.building import builder
 from orderparam.studies.catalog import builtin, find
-from orderparam.studies.families import family
 from orderparam.studies.overrides import resolve
 
 
@@ -10,7 +10,7 @@ def build(text, **options):
     from orderparam.studies.cases import build_cases
 
     study, source = resolve(text, "toy.toml", **options)
-    return study, build_cases(study, family(study, source))
+    return study, build_cases(study, builder(study, source))
 
 
 def changed(text, old, new):
@@ -63,7 +63,7 @@ def test_methods_have_their_own_settings(toy):
 def test_unknown_figure(toy):
     study, source = resolve(changed(toy.TOY, '"curve"', '"curv"'), "toy.toml")
     with pytest.raises(InvalidProblem, match="did you mean `curve`"):
-        family(study, source).check_names(study)
+        builder(study, source).check_names(study)
 
 
 def test_cases_are_the_product(toy):
@@ -126,7 +126,7 @@ def test_builtin_studies_build():
     for name in names:
         for quick in (False, True):
             study, source = resolve(*find(name), quick=quick)
-            kind = family(study, source)
+            kind = builder(study, source)
             kind.check_names(study)
             assert build_cases(study, kind)
 

@@ -112,12 +112,10 @@ def test_runs_are_found_by_the_beginning_of_their_name(tmp_path):
 KILLS = 20
 DRIVER = """
 import sys
-from orderparam.studies import families
 from orderparam.studies.overrides import resolve
 from orderparam.studies.runner import run_study
 from pathlib import Path
 import toy_family
-families.FAMILIES["toy"] = "toy_family"
 rates = [0.5 + 0.1 * i for i in range(8)]
 study, source = resolve(toy_family.TOY, "toy", settings=[
     "figures=[]", f"problem.rate={rates}", "theory.pause=0.01"])

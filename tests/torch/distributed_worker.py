@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts import Shape
-from orderparam.experts.adapters.torch_plan import torch_plan
+from orderparam.experts.adapters.pytorch.plan import torch_plan
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture
 from orderparam.experts.models.tasks import cross_entropy
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from orderparam.experts.coordinate_check import coordinate_check
+from orderparam.experts.evidence.coordinate_check import coordinate_check
+from orderparam.experts.evidence.transfer import learning_rate_transfer
 from orderparam.experts.models.builders import mlp_mixture
-from orderparam.experts.transfer import learning_rate_transfer
 
 pytestmark = pytest.mark.validate
 SIZES = {"I": (1, 2, 4, 8), "II": (1, 2, 4, 8), "III": (1, 2, 4, 8)}

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from orderparam.experts import RoleRules, ScalingWarning, Shape
-from orderparam.experts.adapters.torch_plan import torch_plan
+from orderparam.experts.adapters.pytorch.plan import torch_plan
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture, mlp_base_std
 from orderparam.experts.models.tasks import cross_entropy, digits_task
 

@@ -9,13 +9,13 @@ from transformers import models as families
 
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.experts import ScalingWarning
-from orderparam.experts.adapters.hugging_face import (
+from orderparam.experts.adapters.hugging_face.plan import (
     apply_forward_multipliers,
     config_shape,
     hugging_face_plan,
     role_rules,
 )  # fmt: skip
-from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
+from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
 
 FAMILIES = (
     "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "deepseek_v2", "deepseek_v3", "gpt2", "llama",

@@ -7,12 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from orderparam import cli
+from orderparam.cli import app as cli
 from orderparam.errors import InvalidProblem
-from orderparam.experts.adapters.torch_observables import Recorder
-from orderparam.experts.coordinate_check import coordinate_check
+from orderparam.experts.evidence.coordinate_check import coordinate_check
+from orderparam.experts.experiment.observables import Recorder
 from orderparam.experts.models.builders import mlp_mixture, transformer_mixture
-from orderparam.experts.setup import find_builder
+from orderparam.experts.models.find import find_builder
 
 
 @pytest.fixture(autouse=True)

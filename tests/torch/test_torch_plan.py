@@ -8,7 +8,7 @@ import torch
 
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.experts import Role, RoleRules, ScalingWarning, Shape
-from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
+from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture
 from orderparam.experts.models.transformer import TRANSFORMER_RULES, TransformerMixture
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from orderparam.experts.adapters.torch_traps import balancing_ratio
+from orderparam.experts.experiment.trap_measures import balancing_ratio
 from orderparam.experts.models.builders import mlp_mixture
 from orderparam.experts.models.mixture import Experts
 

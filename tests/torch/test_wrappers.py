@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from orderparam.experts import RoleRules, Shape
-from orderparam.experts.adapters.torch_plan import torch_plan
+from orderparam.experts.adapters.pytorch.plan import torch_plan
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 

@@ -1,8 +1,8 @@
 """Small real data, synthetic tasks, and loaders for arrays, files and folders of the user."""
 
-from orderparam.data._cifar10 import cifar10
-from orderparam.data._digits import digits
+from orderparam.data.cifar10 import cifar10
 from orderparam.data.dataset import Data
+from orderparam.data.digits import digits
 from orderparam.data.files import from_arrays, from_file
 from orderparam.data.synthetic import gaussian, teacher
 

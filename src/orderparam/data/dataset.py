@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from orderparam.data._checks import matrix, vector
 from orderparam.errors import InvalidProblem
+from orderparam.support.arrays import matrix, vector
 
 
 class Data(eqx.Module):

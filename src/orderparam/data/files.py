@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from orderparam.data._checks import integer
-from orderparam.data._normalise import normalise
 from orderparam.data.dataset import Data
+from orderparam.data.normalise import normalise
 from orderparam.errors import CorruptFile, InvalidProblem
+from orderparam.support.arguments import integer
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # x, y, and for test
 

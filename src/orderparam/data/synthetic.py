@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.data._checks import integer, non_negative, one_of, vector
 from orderparam.data.dataset import Data
+from orderparam.support.arguments import at_least_zero, integer, one_of
+from orderparam.support.arrays import vector
 
 # Streams of random numbers: what one part draws never moves another.
 TRAIN, TEST, TRAIN_LABELS, TEST_LABELS, WEIGHTS = range(5)
@@ -84,7 +85,7 @@ def teacher(
     """
     if not callable(teacher):
         one_of("teacher", teacher, ("linear", "quadratic"))
-    noise = non_negative("noise", noise)
+    noise = at_least_zero("noise", noise)
     x, x_test = _inputs(count, dimension, test_count, seed)
     w = np.random.default_rng([seed, WEIGHTS]).standard_normal(dimension)
     w *= np.sqrt(dimension) / np.linalg.norm(w)

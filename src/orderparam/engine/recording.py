@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.engine.history import History
 from orderparam.engine.space import Addition, KnownSpace
+from orderparam.numerics.linear import cholesky, triangular_inverse
 
 Opened = tuple[Addition, Array, Addition, Array, Array]
 
@@ -172,7 +173,7 @@ def _orthonormal(
     def step(_: Any, c: Float[Array, "k own"]) -> Float[Array, "k own"]:
         c = c - (c @ basis.T) @ basis
         gram = jnp.where(keep[:, None] & keep, c @ c.T, jnp.eye(c.shape[0]))
-        return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), c, lower=True)
+        return triangular_inverse(cholesky(gram)) @ c
 
     # Twice, as rounding in the first pass leaves a remainder along `basis`.
     rows: Array = lax.fori_loop(0, 2, step, c)

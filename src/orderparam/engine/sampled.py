@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.engine.normals import BLOCK, draw_normals
 from orderparam.engine.space import Addition, KnownSpace
+from orderparam.numerics.linear import cholesky, triangular_inverse
 
 NEGLIGIBLE = 1e-12
 """Squared norm below which a unit vector counts as already contained in the basis."""
@@ -154,8 +155,8 @@ class SampledSpace(KnownSpace):
         keep = _mask(k, count)
         z = lax.dynamic_slice_in_dim(self.pool, self.drawn, k)
         _, z = self._split(jnp.where(keep[:, None], z, 0.0))
-        factor = jnp.linalg.cholesky(self.inner(z, z) + jnp.diag(jnp.where(keep, 0.0, 1.0)))
-        z = jax.scipy.linalg.solve_triangular(factor, z, lower=True)
+        factor = cholesky(self.inner(z, z) + jnp.diag(jnp.where(keep, 0.0, 1.0)))
+        z = triangular_inverse(factor) @ z
         return Addition(z, count, count)
 
     def along(self, x: Float[Array, "k S"], addition: Addition) -> Float[Array, "k capacity"]:

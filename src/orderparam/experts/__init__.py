@@ -5,9 +5,11 @@ how everything in a model grows. PyTorch, Optax and Hugging Face models come in 
 adapters, which are imported where they are used.
 """
 
-from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
-from orderparam.experts.coordinate_check import CoordinateCheck, coordinate_check
-from orderparam.experts.counting import Counting
+from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
+from orderparam.experts.evidence.coordinate_check import CoordinateCheck, coordinate_check
+from orderparam.experts.evidence.transfer import LearningRateTransfer, learning_rate_transfer
+from orderparam.experts.methods.counting import Counting
+from orderparam.experts.models.setup import Setup
 from orderparam.experts.problem import Ladder, Transfer
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.checks import ScalingWarning
@@ -17,8 +19,6 @@ from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.role_table import role_table
 from orderparam.experts.rules.shape import Growth, Shape, infer_regime
-from orderparam.experts.setup import Setup
-from orderparam.experts.transfer import LearningRateTransfer, learning_rate_transfer
 from orderparam.experts.traps import Trap
 
 __all__ = [

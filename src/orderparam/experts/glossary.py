@@ -1,7 +1,10 @@
 """The names of mixture-of-experts scaling: symbol, code name and meaning."""
 
+import numpy as np
+
 from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.rows import ROWS
+from orderparam.results import Coordinate
 
 SIZES: dict[str, tuple[str, str]] = {
     "width": ("N", "residual width; its growth is n"),
@@ -69,3 +72,19 @@ def meaning(observable: str) -> tuple[str, str]:
         f"There is no observable {observable!r}; use one of {', '.join(OBSERVABLES)}, or "
         f"{', '.join(f'{name}/ROLE' for name in _FAMILIES)}."
     )
+
+
+def entry_name(observable: str, step: int) -> str:
+    """How one prediction is called, such as `agg/base after 20`."""
+    return f"{observable} after {step}"
+
+
+def entry_coordinates(entries: list[tuple[str, int]]) -> dict[str, Coordinate]:
+    """Labels of exponents: their name, and its two parts."""
+    dims = ("prediction",)
+    names = [entry_name(*entry) for entry in entries]
+    return {
+        "prediction": Coordinate(dims, np.array(names), "observable and updates"),
+        "observable": Coordinate(dims, np.array([name for name, _ in entries]), "observable"),
+        "updates": Coordinate(dims, np.array([step for _, step in entries]), "updates"),
+    }

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from orderparam.contract import Method, Problem, SavePlan
+from orderparam.contract import Problem, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.experts.adapters.extras import needed
-from orderparam.experts.checks import count, one_of, positive, truth
 from orderparam.experts.models.ladders import REFERENCES, Reference, ladder_plan
 from orderparam.experts.rules.plan import ScalingPlan
-from orderparam.results import Solution
+from orderparam.support.arguments import integer, one_of, positive, truth
+from orderparam.support.extras import needed
 
 STEPS = (0, 1, 5, 20)
 """Numbers of updates after which a ladder is measured where the save plan names none."""
@@ -61,12 +60,6 @@ class ScalingProblem(Problem):
         if self.sharing is not None:
             chosen["sharing"] = self.sharing
         return chosen | ({"optimizer": self.optimizer} if self.model == "mlp-mixture" else {})
-
-    def default_method(self) -> Method:
-        """Counting of random and aligned terms."""
-        from orderparam.experts.counting import Counting  # methods know the problem
-
-        return Counting()
 
     def require_packages(self) -> None:
         """Training needs PyTorch."""
@@ -118,7 +111,7 @@ class Ladder(ScalingProblem):
     ) -> None:
         super().__init__(model, regime, parameterization, optimizer, sharing)
         self.factor = None if factor is None else positive("factor", factor)
-        self.steps = count("steps", steps)
+        self.steps = integer("steps", steps)
 
     def grid(self, save: SavePlan) -> tuple[int, ...]:
         """The numbers of updates after which everything is measured."""
@@ -134,14 +127,6 @@ class Ladder(ScalingProblem):
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values."""
         return {**super().config(), "factor": self.factor, "steps": self.steps}
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Train models of the scale factors `sizes["size"]` and measure them."""
-        from orderparam.experts.experiment import simulate_ladder
-
-        return simulate_ladder(self, only_size(sizes), seeds, save, seed, **options)
 
 
 class Transfer(ScalingProblem):
@@ -187,7 +172,7 @@ class Transfer(ScalingProblem):
                 f"Argument `factors` must hold three or more increasing factors, but is {factors}; "
                 "give more."
             )
-        self.updates = count("updates", updates)
+        self.updates = integer("updates", updates)
         self.zero_head = truth("zero_head", zero_head)
 
     def settings(self) -> dict[str, Any]:
@@ -200,25 +185,5 @@ class Transfer(ScalingProblem):
         own = {"factors": list(self.factors), "updates": self.updates, "zero_head": self.zero_head}
         return {**super().config(), **own}
 
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Train models of the scale factors `sizes["size"]` at every learning rate."""
-        from orderparam.experts.experiment import simulate_transfer
-
-        del save  # only the end of training is measured
-        return simulate_transfer(self, only_size(sizes), seeds, seed, **options)
-
     def _starts_at_zero(self) -> bool:
         return self.zero_head and self.model == "mlp-mixture"
-
-
-def only_size(sizes: Mapping[str, Any]) -> Any:
-    """The scale factors, which are the one size of this family."""
-    if set(sizes) != {"size"}:
-        given = ", ".join(sorted(sizes)) or "nothing"
-        raise InvalidProblem(
-            f"simulate() got {given}, but a ladder has one size, `size`, its scale factors; call "
-            "simulate(problem, size=[1, 2, 4], seeds=...)."
-        )
-    return sizes["size"]

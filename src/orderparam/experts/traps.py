@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from orderparam.contract import Method, Problem, SavePlan
-from orderparam.experts.adapters.extras import needed
-from orderparam.experts.checks import one_of, truth
-from orderparam.results import Solution
+from orderparam.contract import Problem
+from orderparam.support.arguments import one_of, truth
+from orderparam.support.extras import needed
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,6 @@ class Trap(Problem):
         rule = TRAPS[self.trap]
         return rule.avoided if self.avoided else rule.trapped
 
-    def default_method(self) -> Method:
-        """Counting."""
-        from orderparam.experts.counting import Counting  # methods know the problem
-
-        return Counting()
-
     def require_packages(self) -> None:
         """Training needs PyTorch."""
         needed("torch", "torch")
@@ -117,13 +110,3 @@ class Trap(Problem):
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values."""
         return {"kind": "Trap", "trap": self.trap, "avoided": self.avoided}
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Fall into the trap, or avoid it, with models of the scale factors `sizes["size"]`."""
-        from orderparam.experts.experiment import simulate_trap
-        from orderparam.experts.problem import only_size
-
-        del save  # one number comes out
-        return simulate_trap(self, only_size(sizes), seeds, seed, **options)

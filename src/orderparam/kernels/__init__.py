@@ -1,18 +1,18 @@
 """Kernel evolution in wide networks: training of networks at infinite width."""
 
-from orderparam.kernels.activations import Activation, activation, scaled_tanh
-from orderparam.kernels.alternating import Alternating
-from orderparam.kernels.batches import Batches, cosine
-from orderparam.kernels.causal import Causal
-from orderparam.kernels.cnn import CNN
-from orderparam.kernels.exact_linear import ExactLinear
-from orderparam.kernels.independence import GradientIndependence
-from orderparam.kernels.linear_kernels import LinearKernels
-from orderparam.kernels.network import MLP, ResNet
-from orderparam.kernels.perturbation import Perturbation
+from orderparam.kernels.methods.alternating import Alternating
+from orderparam.kernels.methods.batched import sweep
+from orderparam.kernels.methods.causal import Causal
+from orderparam.kernels.methods.exact_linear import ExactLinear
+from orderparam.kernels.methods.independence import GradientIndependence
+from orderparam.kernels.methods.linear_kernels import LinearKernels
+from orderparam.kernels.methods.perturbation import Perturbation
+from orderparam.kernels.methods.static import StaticNTK
+from orderparam.kernels.model.batches import Batches, cosine
+from orderparam.kernels.model.cnn import CNN
+from orderparam.kernels.model.network import MLP, ResNet
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.static import StaticNTK
-from orderparam.kernels.sweep import sweep
+from orderparam.numerics.activations import Activation, activation, scaled_tanh
 
 __all__ = [
     "CNN",

@@ -1,10 +1,9 @@
 """The names of kernel evolution: symbol, code name, dimensions, meaning, once for all results."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 
+from orderparam.kernels.problem import KernelEvolution
 from orderparam.results import Coordinate, Variable
 
 KERNEL = ("sample", "sample_")
@@ -64,14 +63,14 @@ over pairs of positions and `G` sums over them, for the flattened one over equal
 """
 
 
-def row_shape(problem: Any, name: str) -> tuple[int, ...]:
+def row_shape(problem: KernelEvolution, name: str) -> tuple[int, ...]:
     """What the rows of a field hold behind the sample: outputs of backward fields, positions."""
     outputs = problem.data.outputs if name in ("z", "g") else 1
     return tuple(n for n in (outputs, problem.network.positions) if n > 1)
 
 
 def variable(
-    problem: Any,
+    problem: KernelEvolution,
     name: str,
     values: Float[np.ndarray, "..."],
     se: Float[np.ndarray, "..."] | None = None,
@@ -86,7 +85,7 @@ def variable(
     return Variable((*leading, *dims), values, meaning, symbol, se=se)
 
 
-def coordinates(problem: Any, steps: np.ndarray) -> dict[str, Coordinate]:
+def coordinates(problem: KernelEvolution, steps: np.ndarray) -> dict[str, Coordinate]:
     """Coordinates that theory and experiment share."""
     data, train = problem.data, 0 if problem.one_pass else problem.data.count
     samples = np.arange(train + data.test_count)

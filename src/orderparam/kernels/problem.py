@@ -1,6 +1,5 @@
 """Kernel evolution: the description of what is trained, without any numerical setting."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -8,14 +7,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Method, Problem, SavePlan
+from orderparam.contract import Problem
 from orderparam.data import Data
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.batches import Batches, Schedule, schedule_factors
-from orderparam.kernels.checks import count
-from orderparam.kernels.losses import check_labels, loss_named
-from orderparam.kernels.network import Network
-from orderparam.results import Solution
+from orderparam.kernels.model.batches import Batches, Schedule, schedule_factors
+from orderparam.kernels.model.losses import check_labels, loss_named
+from orderparam.kernels.model.network import Network
+from orderparam.support.arguments import at_least_zero, fraction, integer, positive, truth
 
 
 class KernelEvolution(Problem):
@@ -91,18 +89,18 @@ class KernelEvolution(Problem):
                 )
         network.check_inputs(data.dimension)
         self.network, self.data = network, data
-        self.gamma0 = _positive(
+        self.gamma0 = positive(
             "gamma0",
             gamma0,
-            "For gamma0 = 0, the lazy limit, use the method static-ntk at any gamma0.",
+            advice="for gamma0 = 0, the lazy limit, use the method static-ntk at any gamma0",
         )
-        self.learning_rate = _positive("learning_rate", learning_rate, "Choose a positive rate.")
-        self.steps = count("steps", steps)
-        self.centered = _flag("centered", centered)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.steps = integer("steps", steps)
+        self.centered = truth("centered", centered)
         self.loss = loss_named(loss).name
         check_labels(loss_named(loss), data.targets(), "train")
-        self.momentum = _fraction("momentum", momentum)
-        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+        self.momentum = fraction("momentum", momentum)
+        self.weight_decay = at_least_zero("weight_decay", weight_decay)
         if batches is not None:
             if not isinstance(batches, Batches):
                 raise InvalidProblem(
@@ -112,8 +110,8 @@ class KernelEvolution(Problem):
             batches.check(data.count, data.test_count, self.steps)
         self.batches = batches
         self.schedule = schedule_factors(schedule, self.steps)
-        self.gradient_flow = _flag("gradient_flow", gradient_flow)
-        if gradient_flow and (batches is not None or self.momentum > 0):
+        self.gradient_flow = truth("gradient_flow", gradient_flow)
+        if self.gradient_flow and (batches is not None or self.momentum > 0):
             raise InvalidProblem(
                 "Gradient flow has neither minibatches nor momentum (the heavy ball tends to the "
                 "flow with learning_rate / (1 - momentum)); leave out `batches` and `momentum`."
@@ -128,13 +126,6 @@ class KernelEvolution(Problem):
         """The learning rate eta at each step."""
         factors = np.ones(self.steps) if self.schedule is None else self.schedule
         return self.learning_rate * factors
-
-    def default_method(self) -> Method:
-        """Exact for linear networks, causal sampling for all others."""
-        from orderparam.kernels.causal import Causal  # methods know the problem
-        from orderparam.kernels.exact_linear import ExactLinear
-
-        return ExactLinear() if self.network.activation.linear else Causal()
 
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values; data enter by name, shape and fingerprint."""
@@ -161,64 +152,3 @@ class KernelEvolution(Problem):
             "schedule": None if self.schedule is None else self.schedule.tolist(),
             "gradient_flow": self.gradient_flow,
         }
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Train finite networks of the widths `sizes["width"]`."""
-        from orderparam.kernels.experiment import simulate_networks
-        from orderparam.kernels.flow import with_small_steps
-
-        if set(sizes) - {"parameterization"} != {"width"}:
-            raise InvalidProblem(
-                f"simulate() got the sizes {sorted(sizes)}, but networks have one size, `width` "
-                "(and may have a `parameterization`); call simulate(problem, width=..., seeds=...)."
-            )
-        extra = {k: v for k, v in sizes.items() if k != "width"}
-
-        def train(problem: KernelEvolution, plan: SavePlan) -> Solution:
-            return simulate_networks(problem, sizes["width"], seeds, plan, seed, **extra, **options)
-
-        return with_small_steps(self, save, train)
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidProblem(
-            f"Argument `{name}` must be true or false, but is {value!r}; choose one."
-        )
-    return value
-
-
-def _positive(name: str, value: Any, advice: str) -> float:
-    number = _real(value)
-    if not (math.isfinite(number) and number > 0):
-        raise InvalidProblem(
-            f"Argument `{name}` must be a positive finite number, but is {value!r}. {advice}"
-        )
-    return number
-
-
-def _fraction(name: str, value: Any) -> float:
-    number = _real(value)
-    if not 0 <= number < 1:
-        raise InvalidProblem(
-            f"Argument `{name}` must be a number from 0 to below 1, but is {value!r}; choose one."
-        )
-    return number
-
-
-def _at_least_zero(name: str, value: Any) -> float:
-    number = _real(value)
-    if not 0 <= number < math.inf:
-        raise InvalidProblem(
-            f"Argument `{name}` must be a finite number of at least 0, but is {value!r}."
-        )
-    return number
-
-
-def _real(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan

@@ -1,14 +1,10 @@
 """The names of the family: symbol, code name, dimensions, meaning, once for all results."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from jaxtyping import Float
 
+from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Coordinate, Variable
-
-if TYPE_CHECKING:
-    from orderparam.mixtures.problem import MixtureERM
 
 _PAIR = ("cluster", "output", "output_")
 
@@ -33,7 +29,7 @@ GLOSSARY: dict[str, tuple[tuple[str, ...], str, str]] = {
 
 
 def variable(
-    problem: "MixtureERM",
+    problem: MixtureERM,
     name: str,
     values: Float[np.ndarray, "..."],
     se: Float[np.ndarray, "..."] | None = None,
@@ -46,7 +42,7 @@ def variable(
     return Variable((*leading, *dims), values, meaning, symbol, se=se)
 
 
-def coordinates(problem: "MixtureERM") -> dict[str, Coordinate]:
+def coordinates(problem: MixtureERM) -> dict[str, Coordinate]:
     """Coordinates that theory and experiment share."""
     mixture = problem.mixture
     coords = {
@@ -66,19 +62,19 @@ def coordinates(problem: "MixtureERM") -> dict[str, Coordinate]:
     return coords
 
 
-def outputs(problem: "MixtureERM") -> int:
+def outputs(problem: MixtureERM) -> int:
     """Outputs that results speak of: one for binary losses, one a class for one-hot codes."""
     return 1 if one_output(problem) else problem.mixture.classes
 
 
-def one_output(problem: "MixtureERM") -> bool:
+def one_output(problem: MixtureERM) -> bool:
     """Whether labels are -1 and +1 instead of one-hot."""
     codes = problem.codes
     return codes.shape[1] == 1 and bool(np.all(np.abs(codes) == 1))
 
 
 def lifted(
-    problem: "MixtureERM", values: Float[np.ndarray, "..."], axes: int
+    problem: MixtureERM, values: Float[np.ndarray, "..."], axes: int
 ) -> Float[np.ndarray, "..."]:
     """From the outputs that are computed with to those of the user, over the last `axes` axes.
 

@@ -5,14 +5,13 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from orderparam.contract import Method, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures._checks import Numbers, counts
-from orderparam.mixtures.losses import Loss
-from orderparam.mixtures.mixture import GaussianMixture
-from orderparam.mixtures.penalties import Penalty
-from orderparam.mixtures.problem import MixtureERM, only_dimension
-from orderparam.results import Solution
+from orderparam.mixtures.model.losses import Loss
+from orderparam.mixtures.model.mixture import GaussianMixture
+from orderparam.mixtures.model.penalties import Penalty
+from orderparam.mixtures.problem import MixtureERM
+from orderparam.support.arguments import integers
+from orderparam.support.arrays import Numbers
 
 
 class MessagePassing(MixtureERM):
@@ -59,7 +58,7 @@ class MessagePassing(MixtureERM):
         onsager: bool = True,
     ) -> None:
         super().__init__(mixture, loss, penalty, strength, alpha, fit_bias, class_weights)
-        (self.steps,) = counts("steps", steps)
+        (self.steps,) = integers("steps", steps)
         self.onsager = onsager
         if self.needs_sampling:
             raise UnsupportedCombination(
@@ -72,21 +71,6 @@ class MessagePassing(MixtureERM):
                 "give one number each."
             )
 
-    def default_method(self) -> Method:
-        """State evolution."""
-        from orderparam.mixtures.state_evolution import StateEvolution  # methods know the problem
-
-        return StateEvolution()
-
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values; what the data are passed without is no part of it."""
         return {**super().config(), "kind": "MessagePassing", "steps": self.steps}
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Pass messages on data in the dimensions `sizes["dimension"]`."""
-        from orderparam.mixtures.messages import simulate_messages
-
-        del save
-        return simulate_messages(self, only_dimension(sizes), seeds, seed, **options)

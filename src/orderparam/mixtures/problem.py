@@ -7,15 +7,15 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Method, Problem, SavePlan
+from orderparam.contract import Problem
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures._checks import Numbers, axis, checked_class_weights
-from orderparam.mixtures.losses import HardMargin, Loss
-from orderparam.mixtures.mixture import GaussianMixture, rotated_to_diagonal
-from orderparam.mixtures.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
-from orderparam.mixtures.smooth import LOSSES
-from orderparam.mixtures.spectrum import Full
-from orderparam.results import Solution
+from orderparam.mixtures.model.checks import axis, checked_class_weights
+from orderparam.mixtures.model.losses import HardMargin, Loss
+from orderparam.mixtures.model.mixture import GaussianMixture, rotated_to_diagonal
+from orderparam.mixtures.model.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
+from orderparam.mixtures.model.smooth import LOSSES
+from orderparam.mixtures.model.spectrum import Full
+from orderparam.support.arrays import Numbers
 
 
 class MixtureERM(Problem):
@@ -142,16 +142,6 @@ class MixtureERM(Problem):
         fields = ("loss", "penalty", "strength", "alpha", "fit_bias", "class_weights", "mixture")
         return MixtureERM(**{**{name: getattr(self, name) for name in fields}, **changes})
 
-    def default_method(self) -> Method:
-        """The saddle-point equations by iteration, with draws where averages are not closed."""
-        if self.needs_sampling:
-            from orderparam.mixtures.sampled import SampledWeights
-
-            return SampledWeights()
-        from orderparam.mixtures.saddle import SaddlePoint  # methods know the problem
-
-        return SaddlePoint()
-
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values; the mixture enters by fingerprint."""
         return {
@@ -164,25 +154,6 @@ class MixtureERM(Problem):
             "fit_bias": self.fit_bias,
             "class_weights": self.class_weights.tolist(),
         }
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Fit the classifier to samples in the dimensions `sizes["dimension"]`."""
-        from orderparam.mixtures.experiment import simulate_fits
-
-        del save
-        return simulate_fits(self, only_dimension(sizes), seeds, seed, **options)
-
-
-def only_dimension(sizes: Mapping[str, Any]) -> Any:
-    """The one size that this family has."""
-    if set(sizes) != {"dimension"}:
-        raise InvalidProblem(
-            f"simulate() got the sizes {sorted(sizes)}, but classifiers have one size, "
-            "`dimension`; call simulate(problem, dimension=..., seeds=...)."
-        )
-    return sizes["dimension"]
 
 
 def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
-from orderparam.mixtures._checks import Numbers, finite
-from orderparam.mixtures.losses import Loss
-from orderparam.mixtures.mixture import GaussianMixture
-from orderparam.mixtures.penalties import Penalty
+from orderparam.mixtures.model.losses import Loss
+from orderparam.mixtures.model.mixture import GaussianMixture
+from orderparam.mixtures.model.penalties import Penalty
 from orderparam.mixtures.problem import MixtureERM
+from orderparam.support.arrays import Numbers, array
 
 _SUM = 1e-8
 
@@ -98,7 +98,7 @@ class CovariateShift(MixtureERM):
 
 
 def _probabilities(name: str, value: Numbers, clusters: int) -> Float[np.ndarray, " cluster"]:
-    weights = finite(name, value)
+    weights = array(name, value)
     if weights.shape != (clusters,):
         raise InvalidProblem(
             f"Argument `{name}` has shape {weights.shape}, but there are {clusters} clusters; give "

@@ -1,24 +1,8 @@
 """One-pass SGD of two-layer networks: overlaps of student and teacher."""
 
-from orderparam.online.binned import (
-    BinnedOverlaps,
-    binned_overlaps_of,
-    random_binned_overlaps,
-    spread_overlaps,
-)
-from orderparam.online.escape import EscapeLaw, escape_law
-from orderparam.online.hessian import Spectrum, closed_spectrum, hessian_spectrum
-from orderparam.online.isotropic import Isotropic, isotropic
-from orderparam.online.modal import ModalODE
-from orderparam.online.ode import OverlapODE
-from orderparam.online.overlaps import (
-    Overlaps,
-    learning_rate_from,
-    overlaps_of,
-)
-from orderparam.online.problem import TeacherStudent
-from orderparam.online.schedule import RateSchedule
-from orderparam.online.selection import (
+from orderparam.online.analysis.escape import EscapeLaw, escape_law
+from orderparam.online.analysis.hessian import Spectrum, closed_spectrum, hessian_spectrum
+from orderparam.online.analysis.selection import (
     Selected,
     conserved_matrix,
     gram_schmidt_factor,
@@ -26,9 +10,25 @@ from orderparam.online.selection import (
     polar_factor,
     selected_solution,
 )
-from orderparam.online.spectrum import InputSpectrum, power_law_inputs
-from orderparam.online.stability import critical_learning_rate
-from orderparam.online.starts import random_overlaps
+from orderparam.online.analysis.stability import critical_learning_rate
+from orderparam.online.methods.modal import ModalODE
+from orderparam.online.methods.ode import OverlapODE
+from orderparam.online.model.binned import (
+    BinnedOverlaps,
+    binned_overlaps_of,
+    random_binned_overlaps,
+    spread_overlaps,
+)
+from orderparam.online.model.input_spectrum import InputSpectrum, power_law_inputs
+from orderparam.online.model.overlaps import (
+    Overlaps,
+    learning_rate_from,
+    overlaps_of,
+)
+from orderparam.online.model.schedule import RateSchedule
+from orderparam.online.model.starts import random_overlaps
+from orderparam.online.problem import TeacherStudent
+from orderparam.online.theory.isotropic import Isotropic, isotropic
 
 __all__ = [
     "BinnedOverlaps",

@@ -7,17 +7,16 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.contract import Method, Problem, SavePlan
+from orderparam.contract import Problem, SavePlan
 from orderparam.errors import InvalidProblem
-from orderparam.kernels.activations import Activation
-from orderparam.online.activations import activation_of, label_of
-from orderparam.online.binned import BinnedOverlaps, start_for
-from orderparam.online.checks import count, real, truth
-from orderparam.online.layers import centering_of, layer_weights, normalisations
-from orderparam.online.overlaps import Overlaps
-from orderparam.online.schedule import RateSchedule, Schedule, schedule_of
-from orderparam.online.spectrum import InputSpectrum
-from orderparam.results import Solution
+from orderparam.numerics.activations import Activation
+from orderparam.online.model.activations import activation_of, label_of
+from orderparam.online.model.binned import BinnedOverlaps, start_for
+from orderparam.online.model.input_spectrum import InputSpectrum
+from orderparam.online.model.layers import centering_of, layer_weights, normalisations
+from orderparam.online.model.overlaps import Overlaps
+from orderparam.online.model.schedule import RateSchedule, Schedule, schedule_of
+from orderparam.support.arguments import at_least_zero, fraction, integer, positive, truth
 
 
 class TeacherStudent(Problem):
@@ -105,20 +104,20 @@ class TeacherStudent(Problem):
         self.start = start = start_for(start, spectrum)
         self.spectrum = spectrum
         self.activation = activation_of(activation)
-        self.learning_rate = real("learning_rate", learning_rate, 0.0, open_low=True)
-        self.duration = real("duration", duration, 0.0, open_low=True)
-        self.label_noise = real("label_noise", label_noise, 0.0)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.duration = positive("duration", duration)
+        self.label_noise = at_least_zero("label_noise", label_noise)
         self.kappa = normalisations(normalisation, start.students, start.teachers)
         self.second_layer = layer_weights("second_layer", second_layer, start.students)
         self.teacher_second_layer = layer_weights(
             "teacher_second_layer", teacher_second_layer, start.teachers
         )
         self.centering = centering_of(centering, self.activation)
-        self.second_layer_rate = real("second_layer_rate", second_layer_rate, 0.0)
-        self.weight_decay = real("weight_decay", weight_decay, 0.0)
+        self.second_layer_rate = at_least_zero("second_layer_rate", second_layer_rate)
+        self.weight_decay = at_least_zero("weight_decay", weight_decay)
         self.spherical = truth("spherical", spherical)
-        self.momentum = real("momentum", momentum, 0.0, 1.0)
-        self.batch_size = count("batch_size", batch_size)
+        self.momentum = fraction("momentum", momentum)
+        self.batch_size = integer("batch_size", batch_size)
         self.schedule = schedule_of(schedule, self.duration)
         norms = start.norms()
         if self.spherical and np.abs(norms - 1).max() > 1e-8:
@@ -167,12 +166,6 @@ class TeacherStudent(Problem):
         """The times to save, in samples divided by N."""
         return save.times_until(self.duration)
 
-    def default_method(self) -> Method:
-        """The overlap equations, integrated."""
-        from orderparam.online.ode import OverlapODE  # methods know the problem
-
-        return OverlapODE()
-
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values."""
         names = ("learning_rate", "duration", "label_noise", "centering")
@@ -188,21 +181,3 @@ class TeacherStudent(Problem):
             "spectrum": None if self.spectrum is None else self.spectrum.config(),
             "schedule": None if self.schedule is None else self.schedule.config(),
         }
-
-    def simulate(
-        self, sizes: Mapping[str, Any], seeds: Any, save: SavePlan, seed: int, **options: Any
-    ) -> Solution:
-        """Train finite students in `sizes["dimension"]` dimensions."""
-        from orderparam.online.experiment import EXTRAS, simulate_students
-
-        unknown = set(sizes) - {"dimension", *EXTRAS}
-        if unknown:
-            raise InvalidProblem(
-                f"simulate() got {', '.join(sorted(unknown))}, but one-pass SGD has one size, "
-                f"`dimension`, and the options {', '.join(EXTRAS)}; call "
-                "simulate(problem, dimension=..., seeds=...)."
-            )
-        extra = {k: v for k, v in sizes.items() if k != "dimension"}
-        return simulate_students(
-            self, sizes.get("dimension"), seeds, save, seed, **extra, **options
-        )

@@ -1,47 +1,32 @@
 """The figure of a comparison: one variable of theory and experiment on the same axes."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from orderparam.errors import InvalidProblem
 from orderparam.plots.curves import curve_axis, run_curves, theory_curve
-from orderparam.plots.pair import Pair
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
-
-if TYPE_CHECKING:
-    from orderparam.results import Comparison
+from orderparam.results.pair import Pair
 
 _MOST_POINTS = 4000
 
 
 @styled
-def comparison_figure(comparison: "Comparison", variable: str | None = None) -> Figure:
-    """Draw one variable of a comparison.
+def comparison_figure(pair: Pair, name: str, verdict: str) -> Figure:
+    """Draw one variable of theory and experiment.
 
     A variable of time alone (or of another numeric dimension alone) is drawn as curves at every
     size. Of any other variable each entry is a point: the mean over the largest runs against the
     theory.
 
     Args:
-        comparison: Holds theory and experiment.
-        variable: One that both have; `None` for the loss, or the first without one.
+        pair: Holds theory and experiment.
+        name: A variable that both have.
+        verdict: What the comparison says of it, for the title.
 
     Returns:
         A figure, neither shown nor saved.
-
-    Raises:
-        InvalidProblem: If the variable was not compared.
     """
-    rows = {row.variable: row for row in comparison.table}
-    name = variable or ("loss" if "loss" in rows else next(iter(rows)))
-    if name not in rows:
-        raise InvalidProblem(
-            f"The variable {name!r} was not compared; choose one of {', '.join(rows)}."
-        )
-    pair = Pair(comparison.theory, comparison.experiment)
     figure, axes = panels(1, 1, size=(4.6, 3.4))
     meaning = pair.theory[name].attrs.get("long_name", name)
     if pair.theory[name].ndim == 1 and curve_axis(pair.theory[name])[0].dtype.kind in "if":
@@ -50,8 +35,7 @@ def comparison_figure(comparison: "Comparison", variable: str | None = None) -> 
     else:
         _points(axes[0, 0], pair, name)
         note = "points: every saved entry; bars: standard deviation over seeds"
-    row = rows[name]
-    describe(figure, f"{meaning}: {row.verdict} (z = {row.z:.1f})", note)
+    describe(figure, f"{meaning}: {verdict}", note)
     axes[0, 0].legend()
     return figure
 

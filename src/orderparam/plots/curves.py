@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from orderparam.plots.pair import Pair, standard_error
 from orderparam.plots.style import THEORY
+from orderparam.results.pair import Pair, standard_error
 
 
 def curve_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from scipy import stats
 
-from orderparam.plots.pair import Pair, standard_error
 from orderparam.plots.style import colour, marker
+from orderparam.results.pair import Pair, standard_error
 
 
 @dataclass(frozen=True)

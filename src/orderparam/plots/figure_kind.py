@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from orderparam.plots.pair import Pair
+from orderparam.results.pair import Pair
 
 
 @dataclass(frozen=True)

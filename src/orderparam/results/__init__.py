@@ -1,25 +1,23 @@
-"""Results: labelled solutions, their files, and the decision whether theory meets experiment."""
+"""Results: labelled solutions, their files, and what they cite."""
 
 from orderparam.results.build import Coordinate, Variable, build_solution
-from orderparam.results.citation import citation
-from orderparam.results.comparison import Comparison, Row, compare
+from orderparam.results.citation import Source
 from orderparam.results.finding import Finding, judged
+from orderparam.results.pair import Pair
 from orderparam.results.sizes import SIZES
 from orderparam.results.solution import Solution, load
 from orderparam.results.verdict import Verdict
 
 __all__ = [
     "SIZES",
-    "Comparison",
     "Coordinate",
     "Finding",
-    "Row",
+    "Pair",
     "Solution",
+    "Source",
     "Variable",
     "Verdict",
     "build_solution",
-    "citation",
-    "compare",
     "judged",
     "load",
 ]

@@ -13,7 +13,6 @@ import xarray as xr
 from jaxtyping import Float, Shaped
 
 from orderparam.errors import InvalidProblem
-from orderparam.results.citation import check_sources
 from orderparam.results.files import SCHEMA_VERSION
 from orderparam.results.plain import plain
 from orderparam.results.solution import Solution
@@ -121,7 +120,7 @@ def build_solution(
         "problem": problem,
         "method": method,
         "diagnostics": diagnostics,
-        "sources": check_sources(sources),
+        "sources": list(dict.fromkeys(sources)),
     }
     for name, value in described.items():
         attributes[name] = json.dumps(plain(value, name), ensure_ascii=False, allow_nan=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orderparam as op
 from orderparam.results.plain import plain
-from orderparam.studies.families import Built, Family
+from orderparam.studies.building import Builder, Built
 from orderparam.studies.overrides import with_case
 from orderparam.studies.schema import Source, Study, validate
 from orderparam.studies.store import Entry, fingerprint
@@ -46,12 +46,12 @@ class Case:
         return [entry for entry in (self.theory, self.experiment) if entry is not None]
 
 
-def build_cases(study: Study, family: Family) -> list[Case]:
+def build_cases(study: Study, builder: Builder) -> list[Case]:
     """Every case of a study, checked before any work starts.
 
     Args:
         study: The resolved study.
-        family: Its family.
+        builder: Builds its cases.
 
     Raises:
         InvalidProblem: For an unknown key, a wrong value or an impossible save plan.
@@ -60,8 +60,8 @@ def build_cases(study: Study, family: Family) -> list[Case]:
     first: dict[str, Entry] = {}
     cases = []
     for number, chosen in enumerate(study.cases(), start=1):
-        single = validate(with_case(values, chosen), family.source)
-        case = _case(number, chosen, study, family, single)
+        single = validate(with_case(values, chosen), builder.source)
+        case = _case(number, chosen, study, builder, single)
         theory = first.setdefault(case.theory.fingerprint, case.theory)
         experiment = case.experiment
         if experiment is not None:
@@ -80,13 +80,13 @@ def estimate(cases: Sequence[Case]) -> str:
 
 
 def _case(
-    number: int, chosen: Mapping[str, Any], study: Study, family: Family, single: Study
+    number: int, chosen: Mapping[str, Any], study: Study, builder: Builder, single: Study
 ) -> Case:
     """Build one case; mistakes in varied paths point to `[vary]`."""
-    source = family.source
+    source = builder.source
     places = {tuple(path.split(".")): source.where(("vary", *path.split("."))) for path in chosen}
     pointed = Source(source.name, source.lines, {**source.overrides, **places})
-    built = replace(family, source=pointed).build(single)
+    built = replace(builder, source=pointed).build(single)
     common = {
         "problem": plain(built.problem.config(), "problem"),
         "save": plain(asdict(built.save), "save"),
@@ -100,7 +100,7 @@ def _case(
     if sizes:
         networks = fingerprint({**common, "experiment": sizes})
         experiment = Entry(f"experiment-{number}.nc", networks)
-    symbols = family.figures().SYMBOLS
+    symbols = builder.family.symbols
     symbol = ", ".join(_symbol(path, value, symbols) for path, value in chosen.items())
     return Case(number, chosen, symbol, built, theory, experiment, sizes)
 

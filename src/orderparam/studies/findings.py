@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from orderparam.contract import Claim
 from orderparam.errors import OrderParamError
 from orderparam.results import Finding
-from orderparam.studies.families import Claim
 from orderparam.studies.outcome import Outcome
 from orderparam.studies.schema import Study
 

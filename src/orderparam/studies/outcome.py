@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orderparam.plots import Pair
-from orderparam.results import Comparison, Finding, Solution, Verdict
+from orderparam.comparison import Comparison
+from orderparam.results import Finding, Pair, Solution, Verdict
 from orderparam.studies.cases import Case
 from orderparam.studies.schema import Study
 

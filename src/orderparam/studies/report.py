@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from orderparam.results import citation
 from orderparam.studies.drawing import Drawing
 from orderparam.studies.outcome import Outcome
 from orderparam.studies.schema import Study
 from orderparam.studies.tables import CLAIM_HEAD, HEAD, claim_cells, row_cells
 from orderparam.studies.toml_text import dump
+from orderparam.verbs import citation
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import orderparam as op
+from orderparam.comparison import Comparison
+from orderparam.contract import Family
 from orderparam.errors import OrderParamError
-from orderparam.results import Comparison, Solution, Verdict
+from orderparam.results import Solution, Verdict
+from orderparam.studies.building import builder as builder_of
 from orderparam.studies.cases import Case, build_cases, estimate
 from orderparam.studies.drawing import draw
 from orderparam.studies.environment import environment
-from orderparam.studies.families import Family
-from orderparam.studies.families import family as family_of
 from orderparam.studies.findings import findings
 from orderparam.studies.outcome import Outcome, summary
 from orderparam.studies.report import report
@@ -65,9 +66,9 @@ def run_study(
         MissingExtra: Before any work, if an experiment needs a package that is not installed.
         Busy: If another process runs the same study in this store.
     """
-    family = family_of(study, source)
-    family.check_names(study)
-    cases = build_cases(study, family)
+    builder = builder_of(study, source)
+    builder.check_names(study)
+    cases = build_cases(study, builder)
     if study.experiment is not None:
         for case in cases:
             case.built.problem.require_packages()
@@ -82,7 +83,7 @@ def run_study(
         )
         steps = _Steps(run, study, progress, say, reuse=not force)
         outcomes = [steps.outcome(case) for case in cases]
-        return _finish(run, study, outcomes, family)
+        return _finish(run, study, outcomes, builder.family)
 
 
 def _announce(study: Study, cases: Sequence[Case], say: Say) -> None:
@@ -171,10 +172,10 @@ class _Steps:
 
 def _finish(run: Run, study: Study, outcomes: Sequence[Outcome], family: Family) -> Finished:
     """Write what follows from the results: table, figures, circumstances and report."""
-    content = summary(study, outcomes, findings(study, family.claims(), outcomes))
+    content = summary(study, outcomes, findings(study, family.claims, outcomes))
     where = environment(outcomes)
     run.write_json("comparison.json", content)
     run.write_json("environment.json", where)
-    figures = draw(run, study.figures, family.figures().FIGURES, outcomes)
+    figures = draw(run, study.figures, family.figures, outcomes)
     run.write("report.html", report(study, content, figures, where, outcomes))
     return Finished(run.folder, content)

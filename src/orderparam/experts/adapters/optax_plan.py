@@ -2,6 +2,7 @@
 
 # pyright: reportMissingImports=false
 
+import inspect
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from orderparam.errors import InvalidProblem
-from orderparam.experts.adapters.extras import needed
 from orderparam.experts.rules.axes import expert_axis
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.role_rules import RoleRules
 from orderparam.experts.rules.shape import Shape
 from orderparam.experts.rules.sharing import group_of
+from orderparam.support.extras import needed
 
 Schedule = Callable[[Any], Any]
 Rate = float | int | Schedule
@@ -92,8 +93,6 @@ def optax_transform(
         MissingExtra: Without Optax.
     """
     optax = needed("optax", "optax")
-    import inspect
-
     takes = set(inspect.signature(make).parameters)
     if weight_decay and "weight_decay" not in takes:
         raise InvalidProblem(

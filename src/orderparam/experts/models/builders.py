@@ -2,17 +2,19 @@
 
 # pyright: reportMissingImports=false
 
+import warnings
 from typing import Any
 
 import torch
 
-from orderparam.experts.adapters.torch_plan import TorchPlan, torch_plan
+from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
 from orderparam.experts.models.ladders import MLP, TRANSFORMER, grown, rule_regime
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture, mlp_base_std, natural_rates
+from orderparam.experts.models.setup import Setup
 from orderparam.experts.models.tasks import Task, cross_entropy, digits_task, token_task
 from orderparam.experts.models.transformer import TRANSFORMER_RULES, TransformerMixture
+from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.shape import Shape
-from orderparam.experts.setup import Setup
 
 # Somewhat below the rate at which the base learns best in 60 steps.
 _FACTOR = {"sgd": 1.5, "adamw": 0.05}
@@ -142,10 +144,6 @@ def _task(name: str) -> Task:
 
 def _quiet_plan(model: Any, rules: Any, base: Shape, target: Shape, **choices: Any) -> TorchPlan:
     """A plan without warnings: these ladders are small on purpose."""
-    import warnings
-
-    from orderparam.experts.rules.checks import ScalingWarning
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScalingWarning)
         return torch_plan(model, rules, base=base, target=target, **choices)

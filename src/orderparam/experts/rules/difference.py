@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from orderparam.experts.rules.plan import ScalingPlan
+from orderparam.experts.rules.contents import PlanContents
 
 _FIELDS = ("role", "shape", "std", "learning_rate", "epsilon", "weight_decay", "special")
 
 
-def difference(one: ScalingPlan, other: ScalingPlan) -> list[str]:
+def difference(one: PlanContents, other: PlanContents) -> list[str]:
     """One line for every choice, size, multiplier and parameter in which two plans differ."""
     lines = []
     for title, before, after in (

@@ -1,13 +1,13 @@
 """Why a parameter has its multipliers, step by step, with the numbers put in."""
 
+from orderparam.experts.rules.contents import Entry, PlanContents
 from orderparam.experts.rules.counting import count
-from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.rows import ROWS, text
 
 _NAMES = {"n": "width", "k": "active experts", "e": "expert width", "h": "hidden width"}
 
 
-def explain(plan: ScalingPlan, entry: Entry) -> str:
+def explain(plan: PlanContents, entry: Entry) -> str:
     """The counting steps behind one entry of a plan, one line each."""
     row = ROWS[entry.role]
     head = f"{entry.name}: {entry.role} ({row.meaning}), shape {entry.shape}, axes {entry.axes!r}"
@@ -31,7 +31,7 @@ def explain(plan: ScalingPlan, entry: Entry) -> str:
     return "\n".join(lines)
 
 
-def _rates(plan: ScalingPlan, entry: Entry) -> list[str]:
+def _rates(plan: PlanContents, entry: Entry) -> list[str]:
     """Learning rate, epsilon, depth and decay."""
     recipe = plan.recipe
     counted = count(entry.role)
@@ -67,7 +67,7 @@ def _rates(plan: ScalingPlan, entry: Entry) -> list[str]:
     return lines
 
 
-def _start(plan: ScalingPlan, entry: Entry) -> str:
+def _start(plan: PlanContents, entry: Entry) -> str:
     """Where the initial size comes from."""
     if entry.initial != "normal":
         return f"the parameter starts at {entry.initial}"

@@ -5,13 +5,13 @@ import io
 from rich.console import Console
 from rich.table import Table
 
-from orderparam.experts.rules.plan import Entry, ScalingPlan
+from orderparam.experts.rules.contents import Entry, PlanContents
 
 _COLUMNS = ("std", "learning_rate", "epsilon", "weight_decay")
 _WIDE = 150
 
 
-def report(plan: ScalingPlan) -> str:
+def report(plan: PlanContents) -> str:
     """One line for each group of parameters that are treated alike, then multipliers and notes."""
     table = Table(
         "parameter", "role", "fan-in", "fan-out", "std x", "lr x", "eps x", "wd x", "special rule",
@@ -36,7 +36,7 @@ def report(plan: ScalingPlan) -> str:
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines())
 
 
-def _alike(plan: ScalingPlan) -> list[list[Entry]]:
+def _alike(plan: PlanContents) -> list[list[Entry]]:
     """Entries with the same role, sizes and numbers, in the order of the model."""
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in plan.entries:
@@ -46,7 +46,7 @@ def _alike(plan: ScalingPlan) -> list[list[Entry]]:
     return list(groups.values())
 
 
-def _title(plan: ScalingPlan) -> str:
+def _title(plan: PlanContents) -> str:
     """What is scaled, and by which rules."""
     recipe = plan.recipe
     sizes = [
@@ -61,7 +61,7 @@ def _title(plan: ScalingPlan) -> str:
     )
 
 
-def _forward(plan: ScalingPlan) -> str:
+def _forward(plan: PlanContents) -> str:
     """The factors of the forward pass."""
     given = vars(plan.forward_multipliers)
     return "Forward pass: " + ", ".join(f"{name} x {value:.4g}" for name, value in given.items())

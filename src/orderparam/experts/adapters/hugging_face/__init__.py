@@ -1,0 +1,1 @@
+"""Scaling plans for transformers of Hugging Face."""

@@ -1,0 +1,1 @@
+"""Scaling plans for PyTorch models."""

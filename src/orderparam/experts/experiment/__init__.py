@@ -1,0 +1,1 @@
+"""The finite system, trained by an ordinary route."""

@@ -1,0 +1,75 @@
+"""Sweeps of learning rates: every size trained at every rate, with its held-out loss."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.errors import InvalidProblem
+from orderparam.experts.models.setup import Builder, run_list
+from orderparam.experts.theory.optimum import NEIGHBOURS
+from orderparam.support.extras import needed
+from orderparam.support.progress import progress as progress_bar
+
+_DIVERGED = 10.0  # times the loss before training
+
+
+def sweep_losses(
+    builder: Builder,
+    sizes: Sequence[int],
+    factors: Sequence[float],
+    steps: int,
+    seeds: int | Sequence[int],
+    parameterization: str,
+    progress: bool,
+    **settings: Any,
+) -> Float[np.ndarray, "size factor seed"]:
+    """Held-out losses, infinite where a run diverged; arguments as in `learning_rate_transfer`."""
+    needed("torch", "torch")
+    _check(sizes, factors, steps)
+    runs = run_list(seeds)
+    loss = np.full((len(sizes), len(factors), len(runs)), np.inf)
+    with progress_bar(loss.size, "learning-rate transfer", progress) as advance:
+        for i, j, run in np.ndindex(*loss.shape):
+            setup = builder(sizes[i], runs[run], parameterization, factor=factors[j], **settings)
+            loss[i, j, run] = _trained(setup, steps)
+            advance()
+    return loss
+
+
+def _trained(setup: Any, steps: int) -> float:
+    """Held-out loss after training, infinite if it is not finite or ten times that of the start."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    def held_out() -> float:
+        inputs, labels = setup.test or setup.probe
+        with torch.no_grad():
+            return float(setup.loss(setup.model(inputs), labels))
+
+    start = held_out()
+    for step in range(steps):
+        inputs, labels = setup.batch(step)
+        setup.optimizer.zero_grad(set_to_none=True)
+        loss = setup.loss(setup.model(inputs), labels)
+        loss.backward()
+        setup.optimizer.step()
+        if not math.isfinite(float(loss.detach())):
+            return math.inf
+    final = held_out()
+    return final if final < _DIVERGED * start else math.inf
+
+
+def _check(sizes: Sequence[int], factors: Sequence[float], steps: int) -> None:
+    """Refuse grids that cannot show an optimum."""
+    rising = list(sizes) == sorted(set(sizes)) and list(factors) == sorted(set(factors))
+    if not rising or len(sizes) < 2 or len(factors) < NEIGHBOURS or min(factors) <= 0:
+        raise InvalidProblem(
+            "A sweep needs two or more increasing sizes and three or more increasing positive "
+            f"factors, but has sizes {list(sizes)} and factors {list(factors)}; give more."
+        )
+    if not isinstance(steps, int) or steps < 1:
+        raise InvalidProblem(
+            f"Argument `steps` must be at least 1, but is {steps!r}; choose a larger number."
+        )

@@ -1,0 +1,240 @@
+"""The causal method: one pass through time with the conditioning engine, sampled."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+
+from orderparam.contract import Estimate, SavePlan
+from orderparam.engine import Run, run, sampled_state, shard
+from orderparam.errors import Diverged, InvalidProblem
+from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.diagnosis import diagnose, judge
+from orderparam.kernels.theory.flow import KernelMethod
+from orderparam.kernels.theory.initial import kernels_at_start, stable_learning_rate
+from orderparam.kernels.theory.pack import pack_theory
+from orderparam.kernels.theory.program import KernelProgram, layout
+from orderparam.kernels.theory.supported import require_few_fields
+from orderparam.results import Solution
+from orderparam.support.progress import progress as progress_bar
+
+BLOWN_UP = 1e3
+"""Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
+
+
+class Causal(KernelMethod):
+    """Causal sampling: the infinite-width limit in one pass through time, with error bars.
+
+    Each layer is a space of `samples` points; initial weights are Gaussian matrices conditioned on
+    all earlier products. There is nothing to iterate, at any feature-learning strength. Standard
+    errors come from `replicates` independent scramblings.
+
+    Args:
+        samples: Points S of each space; rounded up to a power of two, at least 64.
+        replicates: Independent scramblings R >= 2.
+        tolerance: Relative squared norm below which a direction is not recorded, in (0, 1).
+            Smaller values lower the truncation bias and raise rank and time.
+        response: Keep the response terms; without them this is the gradient-independence
+            approximation.
+        capacity: Directions there is room for at first (doubled when needed, with a new
+            compilation); `None` guesses from the number of samples of data and the tolerance.
+        devices: Number of devices that share the points of each space.
+
+    Cost: O(P S r) time per step and layer and O(S r) memory, r the rank of the histories, which
+    saturates: time is linear in the number of steps for smooth activations.
+
+    Source: Bordelon & Pehlevan (2022), discrete time; engine.md sections 2-4.
+    """
+
+    name: ClassVar[str] = "causal"
+    program: ClassVar[type[KernelProgram]] = KernelProgram
+
+    samples: int = eqx.field(static=True)
+    replicates: int = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    response: bool = eqx.field(static=True)
+    capacity: int | None = eqx.field(static=True)
+    devices: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        samples: int = 4096,
+        replicates: int = 4,
+        tolerance: float = 1e-4,
+        response: bool = True,
+        capacity: int | None = None,
+        devices: int = 1,
+    ) -> None:
+        _check("samples", samples, 2, int)
+        _check("replicates", replicates, 2, int)
+        _check("devices", devices, 1, int)
+        if capacity is not None:
+            _check("capacity", capacity, 1, int)
+        if not 0 < tolerance < 1:
+            raise InvalidProblem(
+                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; 1e-4 is usual."
+            )
+        rounded = 2 ** max(6, math.ceil(math.log2(samples)))
+        if rounded != samples:
+            warnings.warn(
+                f"Sobol samples come in powers of two from 64 on: samples = {samples} is raised to "
+                f"{rounded}.",
+                stacklevel=2,
+            )
+        self.samples, self.replicates, self.tolerance = rounded, replicates, float(tolerance)
+        self.response, self.capacity, self.devices = response, capacity, devices
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("samples", "replicates", "tolerance", "response", "capacity", "devices")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+    def first_capacity(self, problem: KernelEvolution) -> int:
+        """Directions there is room for at first: measured ranks per independent input, doubled."""
+        if self.capacity is not None:
+            return self.capacity
+        if problem.network.positions > 1:
+            return 128  # the directions of patches, which hardly depend on the number of images
+        inputs = np.linalg.eigvalsh(problem.data.gram())
+        independent = int(np.sum(inputs > self.tolerance * inputs.sum()))
+        digits = -math.log10(self.tolerance)
+        guess = independent * max(2.5 * digits - 2.5, 2.0) + len(inputs)
+        return 64 * math.ceil(guess / 64)
+
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory of spaces, histories and saved arrays, and time from the number of products."""
+        network, samples = problem.network, problem.data.count + problem.data.test_count
+        layers, block = network.depth, samples * network.positions
+        rank = self.first_capacity(problem)
+        points = 0
+        for i in range(1, layers + 1):
+            sides = 2 - (i == 1) - (i == layers)
+            points += self.samples * (sides * (1 + 2 * network.offsets) + 2) * rank
+        fields = 4 * layers * block * self.samples
+        kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
+        grid = len(save.grid(problem.steps))
+        kernels = self.replicates * grid * (2 * layers + 1) * samples**2
+        # The state before a block is kept in case the block must be repeated, and a compiled loop
+        # holds its state on entry, while running and on exit.
+        arrays = 5 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels
+        memory = COMPILER + 8 * arrays
+        known = rank * (1 + network.offsets) / 2
+        work = 4.0 * self.samples * block * known * (5 * layers - 4)
+        seconds = (self.replicates + 2) * problem.steps * work / FLOPS
+        return Estimate(memory, seconds)
+
+    def require(self, problem: KernelEvolution) -> None:
+        """Refuse what the method does not follow: nothing here."""
+
+    def descend(
+        self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
+    ) -> Solution:
+        """Run all replicates, and one more at ten times the tolerance to see the truncation."""
+        self.require(problem)
+        require_few_fields(problem, save)
+        notes = _stability_note(problem)
+        start = time.perf_counter()
+        total = (self.replicates + 1) * problem.steps
+        with progress_bar(total, "causal", progress) as advance:
+            runs = [
+                self.replicate(problem, save, (seed, r), self.tolerance, advance)
+                for r in range(self.replicates)
+            ]
+            coarser = self.replicate(
+                problem,
+                SavePlan(save.grid(problem.steps).tolist()),
+                (seed, 0),
+                10 * self.tolerance,
+                advance,
+            )
+        diagnostics = diagnose(runs, coarser, notes)
+        diagnostics["total_seconds"] = time.perf_counter() - start
+        return pack_theory(
+            problem,
+            save,
+            runs,
+            method=self.config(),
+            seed=seed,
+            verdict=judge(diagnostics),
+            message=" ".join(diagnostics["notes"]) or "Every replicate ran to the last step.",
+            diagnostics=diagnostics,
+        )
+
+    def replicate(
+        self,
+        problem: KernelEvolution,
+        save: SavePlan,
+        seed: tuple[int, int],
+        tolerance: float,
+        advance: Callable[[int], None],
+    ) -> Run:
+        """One run with the scrambling named by `seed`; `advance` hears of steps made."""
+        plan = layout(problem, self.response)
+        capacity = self.first_capacity(problem)
+        state = sampled_state(plan, self.samples, capacity, tolerance, seed)
+        if self.devices > 1:
+            state = shard(state, self.devices)
+        grid = save.grid(problem.steps)
+        last, scale = -1, 0.0
+
+        def after_block(step: int, observed: Mapping[str, np.ndarray]) -> None:
+            nonlocal last, scale
+            loss = observed["loss"]
+            scale = max(scale, float(loss[:2].max())) if last < 0 else scale
+            if loss.max() > BLOWN_UP * max(scale, 1e-12):
+                at = grid[grid > last][int(np.argmax(loss > BLOWN_UP * max(scale, 1e-12)))]
+                raise Diverged(
+                    f"The loss grew to {loss.max():.3g} by step {at}, from {scale:.3g} at the "
+                    "start; lower the learning rate."
+                )
+            advance(step - last)
+            last = step
+
+        return run(
+            self.program.of(problem).observing(grid),
+            state,
+            grid,
+            fields_at=grid.tolist() if save.two_time else save.fields_at,
+            block=min(64, len(grid)),
+            after_block=after_block,
+        )
+
+
+COMPILER = 2**28
+"""Bytes that compiling takes, measured."""
+
+FLOPS = 2e10
+"""Floating-point operations per second that the estimate assumes of one core."""
+
+MANY_POSITIONS = 4096
+"""Positions of all samples above which kernels between them are not formed for a warning alone."""
+
+
+def _stability_note(problem: KernelEvolution) -> list[str]:
+    """Warn before long work if the learning rate is above the stability limit at the start."""
+    rows = (problem.data.count + problem.data.test_count) * problem.network.positions
+    if rows > MANY_POSITIONS:
+        return [f"The stability limit of the learning rate was not computed for {rows} positions."]
+    tangent = kernels_at_start(problem)[2]
+    count = problem.data.count
+    limit = stable_learning_rate(tangent[:count, :count])
+    if problem.learning_rate <= limit:
+        return []
+    sentence = (
+        f"The learning rate {problem.learning_rate:g} is above the stability limit {limit:.3g} of "
+        "the initial kernel; training may diverge."
+    )
+    warnings.warn(sentence, stacklevel=7)  # at the caller of `orderparam.solve`
+    return [sentence]
+
+
+def _check(name: str, value: Any, least: int, kind: type) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind) or value < least:
+        raise InvalidProblem(
+            f"Argument `{name}` must be an integer of at least {least}, but is {value!r}; "
+            "choose a larger integer."
+        )

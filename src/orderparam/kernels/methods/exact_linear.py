@@ -1,0 +1,112 @@
+"""The exact method for linear networks: the same program in exact Gaussian spaces."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from orderparam.contract import Estimate, SavePlan
+from orderparam.engine import State, dropped, exact_state, known, orthogonality_loss, ranks, run
+from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.flow import KernelMethod
+from orderparam.kernels.theory.pack import pack_theory
+from orderparam.kernels.theory.program import KernelProgram, layout
+from orderparam.kernels.theory.supported import require_few_fields
+from orderparam.results import Solution, Verdict
+from orderparam.support.progress import progress as progress_bar
+
+
+class ExactLinear(KernelMethod):
+    """Deep linear networks without sampling error: vectors are coefficients of normals.
+
+    Equals the closed algebraic kernel equations of the paper.
+
+    Args:
+        tolerance: Relative squared norm below which a direction is not recorded; results are
+            accurate to about its square root. In (0, 1).
+
+    Cost: O(P r^2) time per step and layer, O(r^2) memory, r the rank of the histories.
+
+    Source: Bordelon & Pehlevan (2022), deep linear networks; engine.md section 4.
+    """
+
+    name: ClassVar[str] = "exact-linear"
+
+    tolerance: float = eqx.field(static=True)
+
+    def __init__(self, tolerance: float = 1e-22) -> None:
+        if not 0 < tolerance < 1:
+            raise InvalidProblem(
+                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; "
+                "1e-22 is usual."
+            )
+        self.tolerance = float(tolerance)
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        return {"name": self.name, "tolerance": self.tolerance}
+
+    def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
+        """Memory of histories and kernels, and time from the number of products."""
+        samples, layers = problem.data.count + problem.data.test_count, problem.network.depth
+        block, offsets = samples * problem.network.positions, problem.network.offsets
+        rank = _capacity(problem)
+        kernels = len(save.grid(problem.steps)) * (2 * layers + 1) * samples**2
+        memory = 8 * (24 * layers * offsets * rank**2 + 3 * kernels)
+        return Estimate(memory, problem.steps * layers * 48.0 * block * offsets * rank**2 / 4e9)
+
+    def descend(
+        self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
+    ) -> Solution:
+        """Run the program once; there is nothing random."""
+        if not problem.network.activation.linear:
+            raise UnsupportedCombination(
+                f"The method exact-linear needs a linear network, but the activation is "
+                f"{problem.network.activation.config()}; use the method causal."
+            )
+        require_few_fields(problem, save)
+        grid = save.grid(problem.steps)
+        state = exact_state(layout(problem), _capacity(problem), self.tolerance)
+        with progress_bar(problem.steps, "exact", progress) as advance:
+            last = -1
+
+            def after_block(step: int, observed: Mapping[str, Any]) -> None:
+                nonlocal last
+                del observed
+                advance(step - last)
+                last = step
+
+            result = run(
+                KernelProgram.of(problem).observing(grid),
+                state,
+                grid,
+                fields_at=grid.tolist() if save.two_time else (),
+                block=min(64, len(grid)),
+                after_block=after_block,
+            )
+        return pack_theory(
+            problem,
+            save,
+            [result],
+            method=self.config(),
+            seed=seed,
+            verdict=Verdict.CONVERGED,
+            message="Exact: no sampling error.",
+            diagnostics=_diagnostics(result.state),
+        )
+
+
+def _diagnostics(state: State) -> dict[str, Any]:
+    return {
+        "ranks": {name: list(pair) for name, pair in ranks(state).items()},
+        "known": known(state),
+        "largest_dropped": dropped(state),
+        "orthogonality_loss": orthogonality_loss(state),
+        "notes": [],
+    }
+
+
+def _capacity(problem: KernelEvolution) -> int:
+    samples, positions = problem.data.count + problem.data.test_count, problem.network.positions
+    return 16 * samples + (2 * samples * positions if positions > 1 else 0)

@@ -1,0 +1,227 @@
+"""Derivatives of the solution by the implicit function theorem, and what they find."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float
+
+from orderparam.errors import InvalidProblem, NotConverged, UnsupportedCombination
+from orderparam.mixtures.methods.default import default_method
+from orderparam.mixtures.methods.saddle import SaddlePoint
+from orderparam.mixtures.model.losses import Field
+from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.theory.batches import make_setup
+from orderparam.mixtures.theory.equations import Overlaps, Point, Setup, image, unpack
+from orderparam.mixtures.theory.separability import bracketed_root
+from orderparam.numerics.linear import solve
+from orderparam.results import Solution
+
+_LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28
+_MOST_ALPHA = 1e3
+
+
+class Sensitivity(NamedTuple):
+    """Derivatives by `log alpha` and `log strength` of quantities at one point.
+
+    Attributes:
+        value: The quantities by name.
+        by_alpha: Derivatives by the logarithm of alpha.
+        by_strength: Derivatives by the logarithm of the strength.
+    """
+
+    value: dict[str, float]
+    by_alpha: dict[str, float]
+    by_strength: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The strength of the penalty with the smallest test error.
+
+    Attributes:
+        strength: Where; the end of the range if the error still falls there.
+        test_error: How small.
+        curvature: Second derivative of the test error by the logarithm of the strength.
+        boundary: `"infinite"` or `"zero"` if the error falls up to that end of the range; empty for
+            an optimum inside.
+    """
+
+    strength: float
+    test_error: float
+    curvature: float
+    boundary: str
+
+
+def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensitivity:
+    """Exact derivatives of losses, error and energy at a single point.
+
+    With the equations `F(x, theta) = x`, `dx = (1 - dF/dx)^-1 dF/dtheta dtheta`.
+
+    Args:
+        problem: One point; the test error is differentiated for losses of one output.
+        method: Settings of the solution.
+
+    Raises:
+        InvalidProblem: If `alpha` or `strength` is a sequence, or the strength is 0.
+        NotConverged: If the point could not be solved.
+
+    Cost: one solution and one Jacobian, of the size of the overlaps.
+    """
+    if problem.dims or float(problem.strength) == 0:
+        raise InvalidProblem(
+            "Derivatives are taken at one point of positive strength; give one number for `alpha` "
+            "and `strength`."
+        )
+    method = SaddlePoint(tolerance=1e-12) if method is None else method
+    with jax.enable_x64(True):
+        setup = make_setup(problem, method.nodes)
+        alpha, strength = problem.points()
+        packed, residual, _ = method.find(setup, alpha, strength)
+        if not residual[0] <= max(method.tolerance, 1e-10):
+            raise NotConverged(
+                f"The point alpha = {alpha[0]:g}, strength = {strength[0]:g} has the residual "
+                f"{residual[0]:.2g}; derivatives need a solution."
+            )
+        theta = jnp.log(jnp.asarray([alpha[0], strength[0]]))
+        values, slopes = _implicit(setup, theta, jnp.asarray(packed[0]))
+    by = {name: np.asarray(slope) for name, slope in slopes.items()}
+    return Sensitivity(
+        {name: float(value) for name, value in values.items()},
+        {name: float(slope[0]) for name, slope in by.items()},
+        {name: float(slope[1]) for name, slope in by.items()},
+    )
+
+
+def optimal_strength(problem: MixtureERM) -> Optimum:
+    """The strength with the smallest test error: a scan, then the root of the exact derivative.
+
+    Args:
+        problem: Its `alpha` must be one number; its strength is ignored.
+
+    Raises:
+        UnsupportedCombination: For losses of several outputs, whose error is sampled.
+    """
+    if problem.codes.shape[1] > 1:
+        raise UnsupportedCombination(
+            "The optimal strength follows from exact derivatives of the test error, which losses "
+            "of one output have; scan strengths with `at(strength=[...])` instead."
+        )
+    grid = np.geomspace(_LOWEST, _HIGHEST, _GRID)
+    scan = _solved(problem.at(strength=grid), throw=False)
+    errors = scan["test_error"].values
+    best = int(np.nanargmin(errors))
+
+    def slope(log_strength: float) -> float:
+        at = problem.at(strength=float(np.exp(log_strength)))
+        return sensitivity(at).by_strength["test_error"]
+
+    logs = np.log(grid)
+    low, high = logs[max(best - 1, 0)], logs[min(best + 1, _GRID - 1)]
+    left, right = slope(low), slope(high)
+    if not left < 0 < right:
+        end = "infinite" if right <= 0 else "zero"
+        strength = _HIGHEST if end == "infinite" else _LOWEST
+        error = errors[-1] if end == "infinite" else errors[0]
+        return Optimum(strength, float(error), 0.0, end)
+    root = bracketed_root(slope, low, high, 1e-6)
+    curvature = (slope(root + 1e-3) - slope(root - 1e-3)) / 2e-3
+    error = sensitivity(problem.at(strength=float(np.exp(root)))).value["test_error"]
+    return Optimum(float(np.exp(root)), error, curvature, "")
+
+
+def required_alpha(problem: MixtureERM, target_error: float) -> float:
+    """Samples per dimension at which the test error falls to a target, at fixed strength.
+
+    Raises:
+        InvalidProblem: If the target is not reached below 1000 samples per dimension; names the
+            error there.
+    """
+    grid = np.geomspace(0.02, _MOST_ALPHA, 40)
+    errors = _solved(problem.at(alpha=grid), throw=False)["test_error"].values
+    reached = np.flatnonzero(errors <= target_error)
+    if not reached.size:
+        raise InvalidProblem(
+            f"The test error {target_error:g} is not reached: it is {np.nanmin(errors):.5g} at "
+            f"best below alpha = {_MOST_ALPHA:g}; change the strength or the target."
+        )
+    first = int(reached[0])
+    if first == 0:
+        return float(grid[0])
+
+    def gap(log_alpha: float) -> float:
+        at = problem.at(alpha=float(np.exp(log_alpha)))
+        return float(_solved(at)["test_error"]) - target_error
+
+    return float(np.exp(bracketed_root(gap, np.log(grid[first - 1]), np.log(grid[first]), 1e-10)))
+
+
+@eqx.filter_jit
+def _implicit(
+    setup: Setup, theta: Float[Array, "2"], packed: Float[Array, " unknown"]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Quantities and their total derivatives by theta = (log alpha, log strength)."""
+    K, L = setup.codes.shape
+    flat = _flatten(unpack(packed, K, L))
+
+    def gap(flat: Array, theta: Array) -> Array:
+        x = _restore(flat, K, L)
+        done = image(setup, Point(*jnp.exp(theta)), x)
+        new = Overlaps(done.weights.V, done.weights.Q, done.weights.m, x.b)
+        rest = jnp.sum(done.hats.m, axis=0) if setup.fit_bias else x.b
+        return jnp.concatenate([(_flatten(new) - flat)[: len(flat) - L], rest])
+
+    by_state = jax.jacfwd(gap)(flat, theta)
+    by_theta = jax.jacfwd(gap, argnums=1)(flat, theta)
+    moved = solve(by_state, -by_theta)
+    values = _quantities(setup, flat, theta)
+    direct = jax.jacfwd(lambda t: _quantities(setup, flat, t))(theta)
+    through = jax.jacfwd(lambda f: _quantities(setup, f, theta))(flat)
+    return values, {name: direct[name] + through[name] @ moved for name in values}
+
+
+def _quantities(setup: Setup, flat: Array, theta: Array) -> dict[str, Array]:
+    K, L = setup.codes.shape
+    x, point = _restore(flat, K, L), Point(*jnp.exp(theta))
+    done = image(setup, point, x)
+
+    def cluster(Q: Array, m: Array, code: Array) -> tuple[Array, Array]:
+        field = Field(m + x.b, Q, jnp.eye(L), code)
+        error = norm.cdf(-jnp.sign(code[0]) * field.mean[0] / jnp.sqrt(Q[0, 0]))
+        return setup.loss.test_loss(field, setup.nodes, setup.node_weights), error
+
+    losses, errors = jax.vmap(cluster)(x.Q, x.m, setup.codes)
+    found = {
+        "train_loss": done.train_loss,
+        "test_loss": (setup.test_weights * setup.importance) @ losses,
+        "energy": point.alpha * done.train_loss + point.strength * done.weights.penalty,
+        "norm": done.weights.norm,
+    }
+    return found if L > 1 else {**found, "test_error": setup.test_weights @ errors}
+
+
+def _flatten(x: Overlaps) -> Float[Array, " entry"]:
+    rows, columns = jnp.triu_indices(x.b.shape[0])
+    parts = [x.V[:, rows, columns].ravel(), x.Q[:, rows, columns].ravel(), x.m.ravel(), x.b]
+    return jnp.concatenate(parts)
+
+
+def _restore(flat: Float[Array, " entry"], K: int, L: int) -> Overlaps:
+    rows, columns = jnp.triu_indices(L)
+    size = K * len(rows)
+
+    def matrix(entries: Array) -> Array:
+        entries = entries.reshape(K, -1)
+        half = jnp.zeros((K, L, L)).at[:, rows, columns].set(entries)
+        return half + half.mT - half * jnp.eye(L)
+
+    V, Q = matrix(flat[:size]), matrix(flat[size : 2 * size])
+    return Overlaps(V, Q, flat[2 * size : -L].reshape(K, L), flat[-L:])
+
+
+def _solved(problem: MixtureERM, throw: bool = True) -> Solution:
+    return default_method(problem).run(problem, throw=throw)

@@ -1,0 +1,107 @@
+"""The experiment of message passing: overlaps at every step, on data of finite dimension."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from orderparam.contract import SavePlan
+from orderparam.errors import InvalidProblem
+from orderparam.mixtures.experiment.gamp import pass_messages, start_from
+from orderparam.mixtures.glossary import coordinates, variable
+from orderparam.mixtures.model.sampling import draw, instance
+from orderparam.mixtures.passing import MessagePassing
+from orderparam.mixtures.theory.message_path import MESSAGE_SOURCES, outputs_of, step_coordinate
+from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
+from orderparam.support.arguments import integers
+from orderparam.support.progress import progress as progress_bar
+
+
+def simulate_messages(
+    problem: MessagePassing,
+    dimensions: int | Sequence[int],
+    seeds: int | Sequence[int],
+    save: SavePlan | None = None,
+    seed: int = 0,
+    precision: str = "float64",
+    progress: bool = True,
+) -> Solution:
+    """Run message passing without damping on fresh data, `seeds` times in each dimension.
+
+    Args:
+        problem: What is passed.
+        dimensions: Dimension d, or several.
+        seeds: Number of runs, or one number for each dimension.
+        save: Every step is kept whatever it says.
+        seed: Every run is drawn from (seed, dimension, index of the run) alone.
+        precision: Named for the other families; everything is float64.
+        progress: Whether to show a progress bar on a terminal.
+
+    Returns:
+        `Q`, `m`, `V` and `b` before every step, with leading dimensions `dimension` and `seed`.
+
+    Raises:
+        InvalidProblem: If an argument is outside its range.
+        Diverged: If the weights overflow.
+    """
+    del precision, save
+    sizes, runs = integers("dimension", dimensions), integers("seeds", seeds)
+    total = problem.steps
+    runs = runs * len(sizes) if len(runs) == 1 else runs
+    if len(runs) != len(sizes):
+        raise InvalidProblem(f"Give one number of seeds for each dimension: {sizes}, {runs}.")
+    began = time.perf_counter()
+    table: dict[str, np.ndarray] = {}
+    valid = np.zeros((len(sizes), max(runs)), dtype=bool)
+    with progress_bar(sum(runs), "passing messages", progress) as advance:
+        for i, (dimension, count) in enumerate(zip(sizes, runs, strict=True)):
+            for run in range(count):
+                path = _run(problem, dimension, (seed, dimension, run))
+                for name, value in outputs_of(problem, path).items():
+                    blank = np.full((*valid.shape, *value.shape), np.nan)
+                    table.setdefault(name, blank)[i, run] = value
+                valid[i, run] = True
+                advance()
+    leading = ("dimension", "seed", "time")
+    variables = {n: variable(problem, n, values, None, leading) for n, values in table.items()}
+    variables["run_valid"] = Variable(("dimension", "seed"), valid, "whether the run exists")
+    extra = {
+        "time": step_coordinate(total),
+        "dimension": Coordinate(("dimension",), np.array(sizes), "dimension d"),
+        "seed": Coordinate(("seed",), np.arange(max(runs)), "run"),
+    }
+    return build_solution(
+        variables,
+        {**coordinates(problem), **extra},
+        family=problem.family,
+        kind="experiment",
+        problem=problem.config(),
+        method={"name": "messages", "dimension": sizes, "seeds": runs, "onsager": problem.onsager},
+        seed=seed,
+        verdict=Verdict.CONVERGED,
+        message=f"{int(valid.sum())} runs of {total} steps.",
+        diagnostics={},
+        precision="float64",
+        device="cpu",
+        wall_time=time.perf_counter() - began,
+        compile_time=None,
+        sources=MESSAGE_SOURCES,
+    )
+
+
+def _run(problem: MessagePassing, dimension: int, seed: tuple[int, ...]) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    at = instance(problem.mixture, dimension, generator)
+    sample = draw(problem.mixture, at, round(float(problem.alpha) * dimension), generator)
+    W = generator.standard_normal((problem.codes.shape[1], dimension))
+    start = start_from(problem, len(sample.x), dimension, W)
+    done = pass_messages(
+        problem,
+        at,
+        sample,
+        steps=problem.steps,
+        start=start,
+        onsager=problem.onsager,
+        tolerance=-1.0,
+    )
+    return {"Q": done.Q, "m": done.m, "V": done.V, "b": done.b}

@@ -1,0 +1,180 @@
+"""The saddle-point equations as a map of the overlaps to themselves."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from orderparam.mixtures.model.losses import Field, Loss
+from orderparam.mixtures.model.penalties import L2, Separable
+from orderparam.mixtures.model.spectrum import Diagonal, Full
+from orderparam.mixtures.theory.weights import Conjugates, Weights, answer
+from orderparam.numerics.linear import exponential, logarithm
+
+_TINY = 1e-290
+
+
+class Overlaps(NamedTuple):
+    """The order parameters: response, second moments, means by cluster, and the common bias."""
+
+    V: Float[Any, "cluster output output"]
+    Q: Float[Any, "cluster output output"]
+    m: Float[Any, "cluster output"]
+    b: Float[Any, " output"]
+
+
+class Setup(eqx.Module):
+    """Everything of a problem but the ratio `alpha = n/d` and the strength of the penalty."""
+
+    spectrum: Diagonal | Full
+    weights: Float[Array, " cluster"]
+    test_weights: Float[Array, " cluster"]
+    importance: Float[Array, " cluster"]
+    codes: Float[Array, "cluster output"]
+    nodes: Float[Array, "node output"]
+    node_weights: Float[Array, " node"]
+    loss: Loss = eqx.field(static=True)
+    penalty: L2 | Separable = eqx.field(static=True)
+    fit_bias: bool = eqx.field(static=True)
+
+
+class Point(NamedTuple):
+    """Samples per dimension and strength of the penalty."""
+
+    alpha: Float[Any, ""]
+    strength: Float[Any, ""]
+
+
+class Image(NamedTuple):
+    """One application of the map.
+
+    Attributes:
+        hats: The conjugate parameters.
+        weights: The answer of the weights.
+        train_loss: `sum_k rho_k c_k E l(h_k)`.
+        residual: Largest change by the map, relative to the scale of each quantity.
+    """
+
+    hats: Conjugates
+    weights: Weights
+    train_loss: Float[Array, ""]
+    residual: Float[Array, ""]
+
+
+def channel(setup: Setup, alpha: Array, x: Overlaps) -> tuple[Conjugates, Array]:
+    """Conjugate parameters and training loss: one Gaussian average a cluster.
+
+    A weight c of a cluster's loss is a response c V: `prox_{c l, V} = prox_{l, c V}`.
+    """
+
+    def cluster(V: Array, Q: Array, m: Array, code: Array, c: Array) -> tuple[Array, ...]:
+        field = Field(m + x.b, Q, c * V, code)
+        f, ff, slope, loss = setup.loss.moments(field, setup.nodes, setup.node_weights)
+        return c * f, c**2 * ff, c * slope, c * loss
+
+    f, ff, slope, loss = jax.vmap(cluster)(x.V, x.Q, x.m, setup.codes, setup.importance)
+    share = alpha * setup.weights
+    hats = Conjugates(share[:, None, None] * slope, share[:, None, None] * ff, share[:, None] * f)
+    return hats, setup.weights @ loss
+
+
+def image(setup: Setup, point: Point, x: Overlaps) -> Image:
+    """Apply both sides once."""
+    hats, loss = channel(setup, point.alpha, x)
+    new = answer(hats, point.strength, setup.spectrum, setup.penalty)
+    return Image(hats, new, loss, _residual(setup, x, new, hats))
+
+
+def semi_implicit(setup: Setup, x: Overlaps, done: Image) -> Overlaps:
+    """New overlaps, with means and bias moved by the linearised equations.
+
+    Undamped iteration of the means oscillates with the factor `-mu^T Sigma^-1 mu`; solving
+    `dm + J Vhat (dm + 1 db) = m_new - m`, `sum_k Vhat_k (dm_k + db) = sum_k mhat_k` removes that.
+    """
+    K, L = x.m.shape
+    V, J = done.hats.V, done.weights.J
+    JV = jnp.einsum("klij,ljn->kiln", J, V)
+    mean = (jnp.eye(K * L).reshape(K, L, K, L) + JV).reshape(K * L, K * L)
+    gap = (done.weights.m - x.m).ravel()
+    if not setup.fit_bias:
+        moved = jnp.linalg.solve(mean, gap).reshape(K, L)
+        return Overlaps(done.weights.V, done.weights.Q, x.m + moved, x.b)
+    column = jnp.sum(JV, axis=2).reshape(K * L, L)
+    row = V.transpose(1, 0, 2).reshape(L, K * L)
+    system = jnp.block([[mean, column], [row, jnp.sum(V, axis=0)]])
+    moved = jnp.linalg.solve(system, jnp.concatenate([gap, jnp.sum(done.hats.m, axis=0)]))
+    step = moved[K * L :]
+    limit = 3 * (1 + jnp.abs(x.b))
+    return Overlaps(
+        done.weights.V,
+        done.weights.Q,
+        x.m + moved[: K * L].reshape(K, L),
+        x.b + jnp.clip(step, -limit, limit),
+    )
+
+
+def pack(x: Overlaps) -> Float[Array, " unknown"]:
+    """Unconstrained variables of order 1: logarithms of matrices, means in units of the spread."""
+    upper = jnp.triu_indices(x.b.shape[0])
+    logs = [logarithm(matrix)[:, upper[0], upper[1]].ravel() for matrix in (x.V, x.Q)]
+    scale = _spread(x.Q)
+    # Losses have the scale 1, which the bias keeps when the weights vanish.
+    return jnp.concatenate([*logs, (x.m / scale[:, None]).ravel(), x.b / (1 + scale[0])])
+
+
+def unpack(packed: Float[Array, " unknown"], clusters: int, outputs: int) -> Overlaps:
+    """The overlaps of `pack`."""
+    upper = jnp.triu_indices(outputs)
+    size = clusters * len(upper[0])
+
+    def matrix(entries: Array) -> Array:
+        half = (
+            jnp.zeros((clusters, outputs, outputs))
+            .at[:, upper[0], upper[1]]
+            .set(entries.reshape(clusters, -1))
+        )
+        diagonal = half * jnp.eye(outputs)
+        return exponential(half + half.mT - diagonal)
+
+    V, Q = matrix(packed[:size]), matrix(packed[size : 2 * size])
+    scale = _spread(Q)
+    rest = packed[2 * size :]
+    m = rest[: clusters * outputs].reshape(clusters, outputs) * scale[:, None]
+    return Overlaps(V, Q, m, rest[clusters * outputs :] * (1 + scale[0]))
+
+
+def first_guess(setup: Setup, point: Point) -> Overlaps:
+    """The response of ridge regression on spherical data of the same size, and small weights."""
+    K, L = setup.codes.shape
+    spectrum, lam, alpha = setup.spectrum, point.strength, point.alpha
+    if isinstance(spectrum, Diagonal):
+        traces = spectrum.shares @ spectrum.variances
+    else:
+        traces = jnp.einsum("kii->k", spectrum.covariances) / spectrum.covariances.shape[1]
+    size = jnp.maximum(setup.weights @ traces, 1e-6)
+    half = (lam + (alpha - 1) * size) / 2
+    V = size / (half + jnp.sqrt(half**2 + lam * size))
+    small = jnp.minimum(V, 1.0)
+    identity = jnp.broadcast_to(jnp.eye(L), (K, L, L))
+    return Overlaps(
+        V * identity, 0.5 * small**2 * identity, 0.1 * small * setup.codes, jnp.zeros(L)
+    )
+
+
+def _residual(setup: Setup, x: Overlaps, new: Weights, hats: Conjugates) -> Array:
+    def gap(a: Array, b: Array) -> Array:
+        size = jnp.trace(a, axis1=1, axis2=2) / a.shape[1] + _TINY
+        return jnp.max(jnp.abs(a - b) / size[:, None, None])
+
+    means = jnp.max(jnp.abs(new.m - x.m) / _spread(x.Q)[:, None])
+    parts = [gap(x.V, new.V), gap(x.Q, new.Q), means]
+    if setup.fit_bias:
+        total = jnp.sum(jnp.abs(hats.m), axis=0).max() + _TINY
+        parts.append(jnp.max(jnp.abs(jnp.sum(hats.m, axis=0))) / total)
+    return jnp.max(jnp.stack(parts))
+
+
+def _spread(Q: Array) -> Float[Array, " cluster"]:
+    return jnp.sqrt(jnp.trace(Q, axis1=1, axis2=2) / Q.shape[1] + _TINY)

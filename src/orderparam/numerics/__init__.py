@@ -1,0 +1,1 @@
+"""Numbers that several families need: activations, Gaussian averages, linear algebra."""

@@ -1,0 +1,1 @@
+"""Figures, captions, claims and measures."""

@@ -1,0 +1,156 @@
+"""Checkable claims about one-pass SGD."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from orderparam.online.analysis.escape import escape_law
+from orderparam.online.analysis.selection import polar_factor
+from orderparam.online.evidence.measures import (
+    escape_times,
+    frame_overlap,
+    reached_and_predicted,
+    rebuilt,
+)
+from orderparam.online.theory.isotropic import isotropic
+from orderparam.results import Finding, judged
+from orderparam.results.pair import Pair
+
+_ROUNDS = 20000
+
+
+def escape_mean(pairs: Sequence[Pair]) -> list[Finding]:
+    """Mean escape time of SGD against the closed law, case by case."""
+    found = []
+    for pair in pairs:
+        times = escape_times(pair)
+        kept = times[np.isfinite(times)]
+        law = escape_law(rebuilt(pair.theory))
+        mean, error = float(kept.mean()), float(kept.std(ddof=1) / math.sqrt(len(kept)))
+        # The law is that of the linear regime; its constant is known to a part of 1/(2 Lambda).
+        slack = 0.3 / (2 * law.rate)
+        note = f"{len(times) - len(kept)} of {len(times)} runs did not escape"
+        expected = f"{law.mean:.2f} within 3.5 standard errors and {slack:.2f}"
+        holds = abs(mean - law.mean) < 3.5 * error + slack and len(kept) > 0.95 * len(times)
+        found.append(Finding(
+            f"mean escape time, {pair.label}", mean, expected, judged(holds), error, note
+        ))  # fmt: skip
+    return found
+
+
+def escape_slope(pairs: Sequence[Pair]) -> list[Finding]:
+    """Growth of the mean escape time with ln N, between the smallest and the largest N."""
+    groups: dict[tuple[int, int], list[Pair]] = {}
+    for pair in pairs:
+        start = pair.theory.problem["start"]
+        groups.setdefault((start["students"], start["teachers"]), []).append(pair)
+    found = []
+    for (p, q), members in groups.items():
+        sizes = np.array([m.theory.problem["start"]["dimension"] for m in members], float)
+        ends = [members[int(np.argmin(sizes))], members[int(np.argmax(sizes))]]
+        if sizes.min() == sizes.max():
+            continue
+        times = [escape_times(m) for m in ends]
+        span = math.log(sizes.max() / sizes.min())
+        slope = float(np.nanmean(times[1]) - np.nanmean(times[0])) / span
+        variances = [np.nanvar(t, ddof=1) / np.isfinite(t).sum() for t in times]
+        error = math.sqrt(sum(variances)) / span
+        expected = 1 / (2 * escape_law(rebuilt(ends[0].theory)).rate)
+        text = f"1/(2 Lambda) = {expected:.2f} within 3.5 standard errors"
+        holds = abs(slope - expected) < 3.5 * error
+        name = f"slope of escape time in ln N, p = {p}, p* = {q}"
+        found.append(Finding(name, slope, text, judged(holds), error))
+    return found
+
+
+def polar_selected(pairs: Sequence[Pair]) -> list[Finding]:
+    """The equations end at the closest solution; SGD at that of M(0) plus plateau noise."""
+    found = []
+    for pair in pairs:
+        predicted, theory, runs = reached_and_predicted(pair)
+        problem = rebuilt(pair.theory)
+        gap = float(np.abs(theory - predicted).max())
+        numbers = isotropic(problem)
+        allowed = 1e-6 if numbers.p <= numbers.q else 0.02
+        found.append(Finding(
+            f"largest deviation of M from the closest solution, {pair.label}", gap,
+            f"below {allowed:g}", judged(gap < allowed),
+        ))  # fmt: skip
+        if runs is None:
+            continue
+        overlap = frame_overlap(predicted, runs)
+        overlap = overlap[np.isfinite(overlap)]
+        mean, error = float(overlap.mean()), float(overlap.std(ddof=1) / math.sqrt(len(overlap)))
+        expected = noisy_overlap(numbers.p, numbers.q, numbers.plateau_noise())
+        text = f"{expected:.3f} within 3.5 standard errors and 0.05"
+        holds = abs(mean - expected) < 3.5 * error + 0.05
+        name = f"overlap of SGD's solution with the closest, {pair.label}"
+        found.append(Finding(name, mean, text, judged(holds), error))
+    return found
+
+
+def noisy_overlap(students: int, teachers: int, noise: float) -> float:
+    """Mean overlap of the polar factors of Gaussian M and M + sqrt(noise) M', M' a copy of M."""
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, _ROUNDS, students, teachers))
+    frames = polar_factor(first), polar_factor(first + math.sqrt(noise) * second)
+    return float(frame_overlap(*frames).mean())
+
+
+def gram_schmidt_selected(pairs: Sequence[Pair]) -> list[Finding]:
+    """Separated teacher eigenvalues: the equations end at the Gram-Schmidt frame, not the polar."""
+    found = []
+    for pair in pairs:
+        for route, low, high in (("gram_schmidt", 0.0, 0.01), ("polar", 0.05, math.inf)):
+            predicted, theory, _ = reached_and_predicted(pair, route)
+            gap = float(np.sqrt(np.mean((theory - predicted) ** 2)))
+            text = f"below {high:g}" if route == "gram_schmidt" else f"above {low:g}"
+            name = f"rms deviation of M from the {route} solution, {pair.label}"
+            found.append(Finding(name, gap, text, judged(low <= gap < high)))
+    return found
+
+
+def algebraic_tail(pairs: Sequence[Pair]) -> list[Finding]:
+    """Loss times t^2 at the last time against its predicted limit, for p > p*."""
+    found = []
+    for pair in pairs:
+        amplitude = isotropic(rebuilt(pair.theory)).tail_coefficient()
+        if not math.isfinite(amplitude):
+            continue
+        time, loss = float(pair.theory["time"][-1]), float(pair.theory["loss"][-1])
+        ratio = loss * time**2 / amplitude
+        name = f"loss t^2 over its predicted limit, {pair.label}"
+        found.append(Finding(name, ratio, "1 within 0.05", judged(abs(ratio - 1) < 0.05)))
+    return found
+
+
+def stationary_loss(pairs: Sequence[Pair]) -> list[Finding]:
+    """The stationary loss against its closed form: equations, and SGD over late times."""
+    found = []
+    for pair in pairs:
+        floor = isotropic(rebuilt(pair.theory)).noise_floor()
+        ratio = float(pair.theory["loss"][-1]) / floor
+        name = f"stationary loss over the closed form, equations, {pair.label}"
+        holds = abs(ratio - 1) < 1e-6
+        found.append(Finding(name, ratio, "1 within 1e-6", judged(holds)))
+        if pair.sizes:
+            runs = pair.runs("loss", pair.sizes[-1]).values
+            late = runs[:, runs.shape[1] // 2 :].mean(axis=1) / floor
+            error = float(late.std(ddof=1) / math.sqrt(len(late)))
+            slack = 30 / pair.sizes[-1]
+            text = f"1 within 3.5 standard errors and 30/N = {slack:g}"
+            holds = abs(late.mean() - 1) < 3.5 * error + slack
+            name = f"the same, SGD, {pair.label}"
+            found.append(Finding(name, float(late.mean()), text, judged(holds), error))
+    return found
+
+
+CLAIMS: dict[str, Callable[[Sequence[Pair]], list[Finding]]] = {
+    "escape-mean": escape_mean,
+    "escape-slope": escape_slope,
+    "polar-selected": polar_selected,
+    "gram-schmidt-selected": gram_schmidt_selected,
+    "algebraic-tail": algebraic_tail,
+    "stationary-loss": stationary_loss,
+}

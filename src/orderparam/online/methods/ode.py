@@ -1,0 +1,180 @@
+"""The overlap equations as a method: integrated for all initial states in one compiled call."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.errors import InvalidProblem
+from orderparam.online.problem import TeacherStudent
+from orderparam.online.theory.events import levels_of
+from orderparam.online.theory.flow import bins_of, fixed_of, rule_of
+from orderparam.online.theory.integration import Steps, compiled
+from orderparam.online.theory.modes import Modes
+from orderparam.online.theory.moments import Fixed, State
+from orderparam.online.theory.pack import packed
+from orderparam.online.theory.smooth import frozen_normals
+from orderparam.results import Solution
+from orderparam.support.arguments import integer, probability, truth
+
+_EVENT_GRID = 301
+"""Evenly spaced times, beside the saved ones, between which events are looked for."""
+
+
+class IntegratedMethod(Method):
+    """What methods have in common that integrate equations in time; see `OverlapODE`."""
+
+    rtol: float = eqx.field(static=True)
+    atol: float = eqx.field(static=True)
+    sgd_noise: bool = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+    margin: float = eqx.field(static=True)
+    rest: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        rtol: float = 1e-8,
+        atol: float = 1e-10,
+        sgd_noise: bool = True,
+        max_steps: int = 16384,
+        margin: float = 0.05,
+        rest: float = 0.01,
+    ) -> None:
+        self.rtol = probability("rtol", rtol)
+        self.atol = probability("atol", atol)
+        self.sgd_noise = truth("sgd_noise", sgd_noise)
+        self.max_steps = integer("max_steps", max_steps)
+        self.margin = probability("margin", margin)
+        self.rest = probability("rest", rest)
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+
+class OverlapODE(IntegratedMethod):
+    """Integrate dQ/dt, dM/dt (and da/dt), with adaptive steps of order 8.
+
+    Args:
+        rtol: Relative tolerance of a step.
+        atol: Absolute tolerance of a step; small overlaps M are safe, since their equation is
+            linear in them.
+        sgd_noise: Keep the eta^2 term; without it this is gradient flow at time eta t.
+        max_steps: Steps of the integrator after which a trajectory is given up.
+        margin: delta: the plateau is entered and left at a relative distance delta of the loss.
+        rest: Share of the plateau's loss above the final one at which a run has converged.
+        samples: For an activation without closed formulas: frozen quasi-random points, a power of
+            two, for the average of the eta^2 term.
+        replicates: Independent sets of such points, at least 2; results are means over them with
+            standard errors.
+
+    Cost: about 100 steps of O((p + p*)^3) per trajectory (quadratic), all compiled together; an
+    activation without closed formulas adds `samples (p + p*)` values to each step and replicate.
+
+    Source: Bocchi et al. (2026); online.md sections 2, 10.
+    """
+
+    family: ClassVar[str] = "online"
+    name: ClassVar[str] = "overlap-ode"
+
+    samples: int = eqx.field(static=True)
+    replicates: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        rtol: float = 1e-8,
+        atol: float = 1e-10,
+        sgd_noise: bool = True,
+        max_steps: int = 16384,
+        margin: float = 0.05,
+        rest: float = 0.01,
+        samples: int = 4096,
+        replicates: int = 8,
+    ) -> None:
+        super().__init__(rtol, atol, sgd_noise, max_steps, margin, rest)
+        self.samples = integer("samples", samples)
+        self.replicates = integer("replicates", replicates)
+        if self.samples & (self.samples - 1) or self.replicates < 2:
+            raise InvalidProblem(
+                f"Arguments `samples` = {samples} and `replicates` = {replicates} must be a power "
+                "of two and a number of at least 2; change them."
+            )
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        return {**super().config(), "samples": self.samples, "replicates": self.replicates}
+
+    def estimate(self, problem: TeacherStudent, save: SavePlan) -> Estimate:
+        """From the number of trajectories, saved times and units."""
+        units, draws = problem.students + problem.teachers, problem.start.draws or 1
+        bins = 1 if problem.spectrum is None else problem.spectrum.bins
+        numbers = draws * len(problem.times(save)) * (bins * units**2 + 4)
+        if isinstance(problem.activation, str):
+            power = {"quadratic": 3, "erf": 4, "relu": 5}[problem.activation]
+            seconds = 0.01 + 1e-5 * draws * (units**power + bins * units**2)
+            return Estimate(2**27 + 64 * numbers, seconds)
+        points = self.samples * units * draws
+        memory = 2**28 + 64 * numbers * self.replicates + 48 * points
+        return Estimate(memory, 0.1 + 2e-5 * points * self.replicates)
+
+    def solve(self, problem: TeacherStudent, save: SavePlan, seed: int, progress: bool) -> Solution:
+        """Integrate every initial state; blow-ups end a trajectory and set the verdict."""
+        del progress  # a solve takes a second at most, but for sampled activations
+        return integrated(self, problem, save, seed, self._starts(problem, seed))
+
+    def _starts(self, problem: TeacherStudent, seed: int) -> Iterator[tuple[State, Fixed, None]]:
+        """Where to start, once, or for each replicate of the frozen random points."""
+        start = problem.start.flat()
+        A = np.broadcast_to(problem.A, (len(start.Q), problem.students))
+        first = State(jnp.asarray(start.Q), jnp.asarray(start.M), jnp.asarray(A))
+        teacher = jnp.asarray(problem.preactivations().flat().T)
+        fixed = fixed_of(problem, teacher, bins_of(problem))
+        if isinstance(problem.activation, str):
+            yield first, fixed, None
+            return
+        units = problem.students + problem.teachers
+        # Gradient flow has no averages over points.
+        replicates, samples = (self.replicates, self.samples) if self.sgd_noise else (1, 2)
+        for replicate in range(replicates):
+            normals = jnp.asarray(frozen_normals(seed, replicate, samples, units))
+            yield first, replace(fixed, normals=normals), None
+
+
+def integrated(
+    method: Any,
+    problem: TeacherStudent,
+    save: SavePlan,
+    seed: int,
+    starts: Iterable[tuple[State, Fixed, Modes | None]],
+) -> Solution:
+    """Integrate from each of the `starts` (replicates of one another) and label the results.
+
+    Args:
+        method: `OverlapODE`, or another with its tolerances and levels.
+        problem: What is integrated.
+        save: What to keep.
+        seed: Seed of the replicates.
+        starts: Initial states, what stays constant, and the modes if these are integrated.
+    """
+    times = problem.times(save)
+    levels = levels_of(problem, method.sgd_noise, method.margin, method.rest)
+    fine = times if levels is None else np.union1d(times, problem.times(SavePlan(_EVENT_GRID)))
+    steps = Steps(method.rtol, method.atol, method.max_steps)
+    rest = (rule_of(problem, method.sgd_noise), levels, jnp.asarray(fine), steps)
+    saved = np.searchsorted(fine, times)
+    runs, seconds, compile_time = [], 0.0, 0.0
+    for start in starts:
+        program, took = compiled((*start, *rest))
+        began = time.perf_counter()
+        run = jax.block_until_ready(program(*start, *rest))
+        seconds, compile_time = seconds + time.perf_counter() - began, compile_time + took
+        states = jax.tree.map(lambda part: part[:, saved], run.states)
+        runs.append(eqx.tree_at(lambda r: r.states, run, states))
+    return packed(method, problem, times, runs, seed, seconds, compile_time)

@@ -1,0 +1,129 @@
+"""How the learning rate changes in time: a factor, as a piecewise polynomial."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.interpolate import PchipInterpolator, PPoly
+
+from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import one_of
+from orderparam.support.arrays import array
+
+_READ = 1025
+"""Evenly spaced times at which a function is read."""
+
+
+class RateSchedule(eqx.Module):
+    """Factors of the learning rate over the duration of a run.
+
+    Args:
+        values: Factors of at least 0.
+        kind: `"parts"`: one constant factor for each of as many equal parts of the duration;
+            `"curve"`: factors at evenly spaced times, first and last included, joined by a monotone
+            cubic (PCHIP), which overshoots nowhere.
+
+    Raises:
+        InvalidProblem: If a factor is negative or not finite, or a curve has fewer than two.
+    """
+
+    values: Float[np.ndarray, " value"]
+    kind: str = eqx.field(static=True)
+
+    def __init__(self, values: Any, kind: str = "parts") -> None:
+        self.values = array("schedule", values, (1,))
+        self.kind = one_of("kind", kind, ("parts", "curve"))
+        least = 1 if self.kind == "parts" else 2
+        if self.values.size < least or (self.values < 0).any():
+            raise InvalidProblem(
+                f"The schedule must give factors of at least 0, {least} or more of them, but has "
+                f"{self.values.size}, the smallest {self.values.min(initial=np.inf):g}; change it."
+            )
+
+    def polynomial(self, duration: float) -> PPoly:
+        """The factor as a function of time, right-continuous where it jumps."""
+        if self.kind == "curve":
+            return PchipInterpolator(np.linspace(0.0, duration, len(self.values)), self.values)
+        return PPoly(self.values[None], np.linspace(0.0, duration, len(self.values) + 1))
+
+    def integral(
+        self, duration: float, times: Float[np.ndarray, " time"]
+    ) -> Float[np.ndarray, " time"]:
+        """Integral of the factor from 0 to each time: the time of gradient flow over eta."""
+        return self.polynomial(duration).antiderivative()(times)
+
+    def config(self) -> dict[str, Any]:
+        """The schedule as plain JSON values."""
+        return {"kind": self.kind, "values": self.values.tolist()}
+
+
+Schedule = (
+    Sequence[float]
+    | np.ndarray
+    | Callable[[float], float]
+    | RateSchedule
+    | Mapping[str, Any]
+    | None
+)
+
+
+def schedule_of(schedule: Any, duration: float) -> RateSchedule | None:
+    """A schedule from numbers, a function of the time or a mapping as `config` gives.
+
+    Raises:
+        InvalidProblem: If it does not give finite factors of at least 0.
+    """
+    if schedule is None or isinstance(schedule, RateSchedule):
+        return schedule
+    if isinstance(schedule, Mapping):
+        return RateSchedule(**schedule)
+    if not callable(schedule):
+        return RateSchedule(schedule)
+    function: Callable[[float], Any] = schedule
+    try:
+        read = [float(function(t)) for t in np.linspace(0.0, duration, _READ).tolist()]
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(
+            f"The schedule must give a finite factor of at least 0 for each time from 0 to "
+            f"{duration:g}, but the function failed: {error}; change it."
+        ) from error
+    return RateSchedule(read, "curve")
+
+
+class RateFactor(eqx.Module):
+    """The factor inside compiled programs.
+
+    Args:
+        edges: Ends of the pieces, from 0 to the duration.
+        table: Coefficients of each piece in powers of the time since its start, highest first.
+        jumps: Times at which the factor jumps.
+    """
+
+    edges: Float[Array, " edge"]
+    table: Float[Array, "piece power"]
+    jumps: Float[Array, " jump"]
+
+    def __call__(self, t: Any) -> Float[Array, ""]:
+        """The factor at time t."""
+        piece = jnp.searchsorted(self.edges[1:-1], t, side="right")
+        since, value = t - self.edges[piece], jnp.zeros_like(self.table[0, 0])
+        for power in range(self.table.shape[1]):
+            value = value * since + self.table[piece, power]
+        return value
+
+
+def factor_of(
+    schedule: RateSchedule | None, duration: float, precision: str = "float64"
+) -> RateFactor | None:
+    """The factor of the learning rate in a run; `None` where it is constant."""
+    if schedule is None:
+        return None
+    polynomial = schedule.polynomial(duration)
+    jumps = np.zeros(0)
+    if schedule.kind == "parts":
+        jumps = polynomial.x[1:-1][np.diff(schedule.values) != 0]
+    parts = (polynomial.x, polynomial.c.T, jumps)
+    return RateFactor(*(jnp.asarray(part, precision) for part in parts))

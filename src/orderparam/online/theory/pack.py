@@ -1,0 +1,149 @@
+"""From integrated trajectories to a solution: labels, averages over replicates, verdict."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from orderparam.contract import Method
+from orderparam.numerics.activations import Activation
+from orderparam.online.glossary import constants, coordinates, variable
+from orderparam.online.problem import TeacherStudent
+from orderparam.online.theory.events import EVENTS
+from orderparam.online.theory.flow import fixed_of
+from orderparam.online.theory.integration import Trajectories
+from orderparam.online.theory.moments import State
+from orderparam.online.theory.observed import measured
+from orderparam.online.theory.smooth import drift_errors
+from orderparam.results import Solution, Verdict, build_solution
+
+LARGEST_ERROR = 0.05
+"""Standard error of the loss, in units of its largest value, that a result may carry."""
+
+LARGEST_BIAS = 1e-4
+"""Error of the quadrature, in units of the outputs' mean square, that a result may carry."""
+
+_CHECKED = 64
+"""States at which the quadrature is checked."""
+
+
+def packed(
+    method: Method,
+    problem: TeacherStudent,
+    times: Float[np.ndarray, " time"],
+    runs: Sequence[Trajectories],
+    seed: int,
+    wall_time: float,
+    compile_time: float,
+) -> Solution:
+    """Label the trajectories, and say how they ended.
+
+    Args:
+        method: How they were integrated.
+        problem: What was integrated.
+        times: Saved times.
+        runs: One, or several replicates of which the mean counts.
+        seed: Seed of the replicates.
+        wall_time: Seconds of all runs.
+        compile_time: Seconds of compilation.
+    """
+    found = [_arrays(problem, run) for run in runs]
+    arrays, errors = _averaged(found)
+    diagnostics: dict[str, Any] = {"steps": max(int(np.max(np.asarray(r.steps))) for r in runs)}
+    if not isinstance(problem.activation, str):
+        diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
+    verdict, message, lost = _judged(runs, arrays, diagnostics)
+    return build_solution(
+        {name: variable(problem, name, arrays[name], (), errors[name]) for name in arrays}
+        | constants(problem),
+        coordinates(problem, times),
+        family=problem.family,
+        kind="theory",
+        problem=problem.config(),
+        method=method.config(),
+        seed=seed,
+        verdict=verdict,
+        message=message,
+        diagnostics=diagnostics | {"lost": lost},
+        precision="float64",
+        device=jax.devices()[0].device_kind,
+        wall_time=wall_time,
+        compile_time=compile_time,
+        sources=["bocchi2026"] if problem.activation == "quadratic" else ["saad1995"],
+    )
+
+
+def _averaged(
+    found: Sequence[dict[str, np.ndarray]],
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Means over replicates and their standard errors; a single run has none."""
+    if len(found) == 1:
+        return found[0], dict.fromkeys(found[0])
+    stacked = {name: np.stack([part[name] for part in found]) for name in found[0]}
+    means = {name: part.mean(axis=0) for name, part in stacked.items()}
+    spread = {name: part.std(axis=0, ddof=1) for name, part in stacked.items()}
+    return means, {name: part / np.sqrt(len(found)) for name, part in spread.items()}
+
+
+def _arrays(problem: TeacherStudent, run: Trajectories) -> dict[str, np.ndarray]:
+    """Variables of one replicate."""
+    arrays = measured(problem, *(np.asarray(part) for part in run.states))
+    if run.events is not None:
+        arrays |= dict(zip(EVENTS, np.asarray(run.events).T, strict=True))
+    return arrays
+
+
+def _judged(
+    runs: Sequence[Trajectories],
+    arrays: Mapping[str, np.ndarray],
+    diagnostics: Mapping[str, Any],
+) -> tuple[Verdict, str, int]:
+    """Verdict, its reason, and how many trajectories were lost."""
+    blown = np.any([np.asarray(run.blown_up) for run in runs], axis=0)
+    finished = np.all([np.asarray(run.finished) for run in runs], axis=0)
+    lost = ~finished | ~np.isfinite(arrays["loss"]).all(axis=-1)
+    number, of = int(lost.sum()), len(lost)
+    if blown.any():
+        message = f"The norms of {blown.sum()} of {of} trajectories grew without bound."
+        return Verdict.DIVERGED, message, number
+    if lost.any():
+        message = f"{number} of {of} trajectories needed more steps than `max_steps`."
+        return Verdict.NOT_CONVERGED, message, number
+    error = diagnostics.get("loss_standard_error", 0.0)
+    bias = diagnostics.get("quadrature_error", 0.0)
+    if error > LARGEST_ERROR or bias > LARGEST_BIAS:
+        message = (
+            f"The loss has the standard error {error:.1e} of its largest value (allowed "
+            f"{LARGEST_ERROR:g}; raise `samples`), quadrature the error {bias:.1e} (allowed "
+            f"{LARGEST_BIAS:g}; smooth the activation, or keep norms small)."
+        )
+        return Verdict.ERROR_TOO_LARGE, message, number
+    return Verdict.CONVERGED, "Every trajectory reached its last time.", number
+
+
+def _accuracy(
+    problem: TeacherStudent, run: Trajectories, loss: np.ndarray, error: np.ndarray | None
+) -> dict[str, float]:
+    """Relative errors of the frozen points and of the quadrature."""
+    largest = 0.0 if error is None else float(np.nanmax(error) / np.nanmax(loss))
+    fixed = fixed_of(problem, jnp.asarray(problem.preactivations().flat().T))
+    states, draws = _some(problem, run.states)
+    assert isinstance(problem.activation, Activation), "Closed forms need no quadrature."
+    teachers = tuple(part[draws] for part in fixed.teachers())
+    errors = np.asarray(drift_errors(states, teachers, fixed, problem.activation))
+    return {"loss_standard_error": largest, "quadrature_error": float(np.nanmax(errors))}
+
+
+def _some(problem: TeacherStudent, states: State) -> tuple[State, Int[np.ndarray, " point"]]:
+    """Covariances of some states, evenly over all draws and times, with their draws."""
+    Q, M, A = (np.asarray(part) for part in states)
+    if problem.spectrum is not None:
+        Q, M = (problem.spectrum.weighted(part) for part in (Q, M))
+    draws, times = Q.shape[:2]
+    chosen = np.unique(np.linspace(0, draws * times - 1, _CHECKED).astype(int))
+    parts = (part.reshape(draws * times, *part.shape[2:])[chosen] for part in (Q, M, A))
+    Q, M, A = (jnp.asarray(part) for part in parts)
+    return State(Q, M, A), chosen // times

@@ -1,0 +1,1 @@
+"""Checks of arguments, memory, progress and optional packages."""

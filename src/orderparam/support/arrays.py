@@ -1,0 +1,83 @@
+"""What an array argument may be; the companion of `arguments`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import LARGEST, refuse, shown
+
+Numbers = float | Sequence[Any] | np.ndarray
+"""What stands for an array of numbers."""
+
+
+def array(
+    name: str, value: Any, ndims: Sequence[int] | None = None, advice: str = ""
+) -> Float[np.ndarray, "..."]:
+    """A float64 copy of finite real numbers, with one of the given numbers of axes.
+
+    Booleans, texts, complex numbers, dates, masked arrays and rows of unequal length are refused.
+    """
+    found = _read(name, value)
+    if ndims is not None and found.ndim not in ndims:
+        axes = " or ".join(map(str, ndims))
+        raise InvalidProblem(
+            f"Argument `{name}` must be an array with {axes} axes, but has the shape "
+            f"{found.shape}; {advice or 'reshape it'}."
+        )
+    with np.errstate(over="ignore"):
+        numbers = np.array(found, dtype=np.float64, order="C")
+    bad = ~(np.abs(numbers) <= LARGEST)
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        worst = numbers[place]
+        where = f" at {place}" if numbers.ndim else ""
+        more = f" ({int(bad.sum())} such entries)" if numbers.ndim else ""
+        todo = "rescale it" if np.isfinite(worst) else "remove or replace what is not finite"
+        raise InvalidProblem(
+            f"Argument `{name}` must hold finite numbers of size at most {LARGEST:g}, but has "
+            f"{worst}{where}{more}; {todo}."
+        )
+    return numbers
+
+
+def matrix(name: str, value: Any) -> Float[np.ndarray, "sample dimension"]:
+    """A finite matrix with one row per sample and at least one column."""
+    found = array(name, value)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise InvalidProblem(
+            f"Argument `{name}` must be a matrix (samples, dimension) with at least one column, "
+            f"but has the shape {found.shape}; flatten images and give one row per sample."
+        )
+    return found
+
+
+def vector(name: str, value: Any, length: int) -> Float[np.ndarray, " sample"]:
+    """A finite vector with `length` entries."""
+    found = array(name, value)
+    if found.shape != (length,):
+        raise InvalidProblem(
+            f"Argument `{name}` must be a vector with one number per sample, ({length},), but has "
+            f"the shape {found.shape}."
+        )
+    return found
+
+
+def _read(name: str, value: Any) -> np.ndarray:
+    """The numbers as NumPy reads them, refused where they are none."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise refuse(name, value, "an array without a mask", "fill or drop the masked entries")
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        raise refuse(name, value, "an array of real numbers", "give rows of equal length") from None
+    if found.dtype.kind not in "uif":
+        kind = {"b": "booleans", "c": "complex numbers", "U": "text", "S": "bytes"}
+        said = kind.get(found.dtype.kind, f"{found.dtype} values, such as {shown(value)}")
+        raise InvalidProblem(
+            f"Argument `{name}` must hold real numbers, but holds {said}; give numbers in rows of "
+            "equal length."
+        )
+    return found
