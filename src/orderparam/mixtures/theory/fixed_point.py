@@ -18,6 +18,7 @@ from orderparam.mixtures.theory.equations import (
     semi_implicit,
     unpack,
 )
+from orderparam.numerics.linear import solve
 
 _MEMORY = 6
 _PATIENCE = 15
