@@ -30,7 +30,7 @@ def cases(quick: bool) -> dict[str, Any]:
     return {
         "logistic, 2 clusters, 1 point": mixtures.MixtureERM(one, "logistic", "l2", 0.01, 3.0),
         "hinge, 2 clusters, 1 point": mixtures.MixtureERM(one, "hinge", "l2", 0.1, 3.0),
-        "lasso, 2 clusters, 1 point": mixtures.MixtureERM(one, "square", "l1", 0.1, 1.3),
+        "lasso, 2 clusters, 1 point": mixtures.MixtureERM(one, "squared", "l1", 0.1, 1.3),
         "softmax, 3 clusters, 1 point": mixtures.MixtureERM(simplex, "softmax", "l2", 0.1, 2.0),
         f"logistic, {side} x {side} points": mixtures.MixtureERM(
             one, "logistic", "l2", np.geomspace(1e-2, 10, side), np.linspace(0.2, 8, side)

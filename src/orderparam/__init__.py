@@ -25,7 +25,7 @@ __all__ = [
     "simulate",
     "solve",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _FAMILIES = ("data", "experts", "kernels", "mixtures", "online")
 _HOMES = {

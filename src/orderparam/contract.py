@@ -207,6 +207,8 @@ class Family:
         symbols: Symbols of what a study can vary, by the path of the key.
         claims: Claims that a study can check, by name.
         citations: The works that results cite, by key.
+        renamed: Old spellings of values of the problem, by field, with the new ones. Files written
+            before version 0.2 are read with them.
     """
 
     name: str
@@ -216,6 +218,7 @@ class Family:
     symbols: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     citations: Mapping[str, Source] = field(default_factory=dict)
+    renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def kind_of(self, problem: Problem) -> Kind:
         """The entry of the nearest class in the problem's ancestry."""

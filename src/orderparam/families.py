@@ -65,6 +65,11 @@ def family(name: str) -> Family:
     )
 
 
+def known(name: str) -> Family | None:
+    """The family of that name, `None` if there is none, as for results of a family of old."""
+    return family(name) if name in names() else None
+
+
 def kind_of(problem: Problem) -> Kind:
     """What is known of a problem's type.
 

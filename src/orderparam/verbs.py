@@ -1,17 +1,18 @@
 """The three verbs and their companions, the same for every family."""
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from orderparam.comparison import Comparison
 from orderparam.contract import Estimate, Method, Problem, SavePlan
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.families import family, kind_of
+from orderparam.families import family, kind_of, known
 from orderparam.results import Solution
 from orderparam.results import load as load_file
-from orderparam.support.arguments import integer, one_of, truth
+from orderparam.results.renaming import with_new_names
+from orderparam.support.arguments import checked_path, integer, one_of, truth
 
 
 def solve(
@@ -122,14 +123,18 @@ def estimate(
     return method.estimate(problem, save)
 
 
-def load(path: str | Path) -> Solution:
+def load(path: str | os.PathLike[str]) -> Solution:
     """Read a saved solution; nothing in the file is executed.
+
+    Spellings that have changed since the file was written are translated.
 
     Raises:
         CorruptFile: If the file is damaged or not one of ours.
         FileNotFoundError: If there is none.
     """
-    return load_file(Path(path))
+    solution = load_file(checked_path("path", path))
+    home = known(solution.family)
+    return solution if home is None else with_new_names(solution, home.renamed)
 
 
 def citation(result: Solution | Comparison) -> str:

@@ -26,7 +26,7 @@ LOPSIDED = CustomPenalty(
     lambda B, A, s: jnp.where(s < B, (B - s) / A, jnp.where(-2 * s > B, (B + 2 * s) / A, 0.0)),
     label="lopsided l1",
 )
-BINARY = ("square", "logistic", "hinge", HUBER)
+BINARY = ("squared", "logistic", "hinge", HUBER)
 PENALTIES = ("l2", "l1", "elastic-net", LOPSIDED)
 FULL, RUNS, FEWER = (500, 1000, 2000), (12, 6, 4), (8, 4, 3)
 
@@ -69,7 +69,7 @@ def check(problem, dimensions, seeds, names=NAMES, **wrong):
 @pytest.mark.parametrize(
     ("mixture", "loss", "penalty"),
     [
-        (BLOCKS, "hinge", "l2"), (BLOCKS, "square", LOPSIDED),
+        (BLOCKS, "hinge", "l2"), (BLOCKS, "squared", LOPSIDED),
         (anisotropic(20, (0.6, 0.9), weights=(0.35, 0.65)), "logistic", "l2"),
     ],
 )  # fmt: skip
@@ -87,12 +87,12 @@ def test_fits_agree_and_a_wrong_theory_fails(mixture, loss, penalty):
 @pytest.mark.parametrize("loss", BINARY, ids=label)
 def test_every_loss_with_every_penalty(loss, penalty):
     problem = MixtureERM(BLOCKS, loss, penalty, 0.25, 1.5, class_weights=(1.5, 0.8))
-    seeds = RUNS if loss in ("square", "hinge") else FEWER
+    seeds = RUNS if loss in ("squared", "hinge") else FEWER
     check(problem, FULL, seeds, exchanged={"class_weights": (0.8, 1.5)})
 
 
 @pytest.mark.validate
-@pytest.mark.parametrize("loss", ["softmax", "square"])
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
 @pytest.mark.parametrize(
     "mixture", [isotropic(3, weights=(0.5, 0.3, 0.2)), anisotropic(100)], ids=label
 )

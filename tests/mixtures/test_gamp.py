@@ -30,8 +30,8 @@ LOPSIDED = CustomPenalty(
     ("problem", "dimension", "damping"),
     [
         (MixtureERM(blocks((0.9, 0.4), (0.5, 0.5), 0.7), "logistic", "l2", 0.2, 1.5), 150, 0.0),
-        (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "square", "l1", 0.3, 1.5), 150, 0.3),
-        (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "square", LOPSIDED, 0.3, 1.5), 150, 0.3),
+        (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "squared", "l1", 0.3, 1.5), 150, 0.3),
+        (MixtureERM(blocks((1.5, 0.9), (0.5, 0.5), 0.6), "squared", LOPSIDED, 0.3, 1.5), 150, 0.3),
         (MixtureERM(isotropic(3), "softmax", "l2", 0.3, 2.0), 60, 0.0),
     ],
 )
@@ -50,7 +50,7 @@ def test_fixed_points_are_the_minimisers(problem, dimension, damping):
 
 def test_divergence_is_predicted():
     """Opposite clusters of high signal-to-noise ratio: the first steps grow as the theory says."""
-    problem = MessagePassing(blocks((0.1, 0.5), (0.5, 0.5)), "square", "l2", 0.01, 1.5, 4)
+    problem = MessagePassing(blocks((0.1, 0.5), (0.5, 0.5)), "squared", "l2", 0.01, 1.5, 4)
     theory = op.solve(problem, StateEvolution(), progress=False)["Q"].values[:, 0]
     data = op.simulate(problem, dimension=600, seeds=12, progress=False)["Q"].values[0, :, :, 0]
     assert theory[-1] > 1000 * theory[0]

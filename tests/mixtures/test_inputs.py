@@ -45,7 +45,7 @@ CORRELATED = mixture(covariances=np.stack([EYE + 0.1, EYE]))
          "cluster 0 has the eigenvalue -1"),
         (lambda: mixture(covariances=[[1.0, 1, 1, 1], [1, 1, -1, 1]]), "cluster 1"),
         (lambda: mixture(covariances=np.ones((3, 4))), "shape"),
-        (lambda: mixture(means=[[1.0, np.nan, 0, 0], [0, 0, 0, 0]]), "1 entries that are NaN"),
+        (lambda: mixture(means=[[1.0, np.nan, 0, 0], [0, 0, 0, 0]]), "has nan"),
         (lambda: mixture(weights=(0.5, 0.6)), "sum 1.1"),
         (lambda: mixture(weights=(1.0, 0.0)), "leave out clusters of weight 0"),
         (lambda: mixture(weights=(1.0,)), "2 clusters"),
@@ -56,10 +56,10 @@ CORRELATED = mixture(covariances=np.stack([EYE + 0.1, EYE]))
         (lambda: isotropic(1), "at least 2"),
         (lambda: isotropic(3, geometry="cube"), "simplex"),
         (lambda: MixtureERM(ONE, alpha=0.0), "`alpha`"),
-        (lambda: MixtureERM(ONE, alpha=[1.0, np.inf]), "infinite"),
+        (lambda: MixtureERM(ONE, alpha=[1.0, np.inf]), "has inf"),
         (lambda: MixtureERM(ONE, alpha=[1.0, 1.0]), "twice"),
         (lambda: MixtureERM(ONE, strength=-0.1), "`strength`"),
-        (lambda: MixtureERM(ONE, "square", "l1", strength=0.0), "`strength`"),
+        (lambda: MixtureERM(ONE, "squared", "l1", strength=0.0), "`strength`"),
         (lambda: MixtureERM(ONE, "logit"), "logistic"),
         (lambda: MixtureERM(ONE, penalty="ridge"), "elastic-net"),
         (lambda: MixtureERM(ONE, "hard-margin", strength=0.1), "give strength=1"),
@@ -88,15 +88,15 @@ def test_invalid_values(make, words):
         (lambda: MixtureERM(isotropic(3), "logistic"), "two classes"),
         (lambda: MixtureERM(isotropic(3), "hinge"), "two classes"),
         (lambda: MixtureERM(isotropic(3), "softmax", "l1"), "one output"),
-        (lambda: MixtureERM(isotropic(3), "square", "elastic-net"), "one output"),
-        (lambda: MixtureERM(CORRELATED, "square", CustomPenalty(jnp.abs, soft)),
+        (lambda: MixtureERM(isotropic(3), "squared", "elastic-net"), "one output"),
+        (lambda: MixtureERM(CORRELATED, "squared", CustomPenalty(jnp.abs, soft)),
          "diagonal in the coordinates"),
-        (lambda: MessagePassing(CORRELATED, "square", "l1"), "diagonal covariances"),
-        (lambda: op.solve(MixtureERM(CORRELATED, "square", "l1"), SaddlePoint(), progress=False),
+        (lambda: MessagePassing(CORRELATED, "squared", "l1"), "diagonal covariances"),
+        (lambda: op.solve(MixtureERM(CORRELATED, "squared", "l1"), SaddlePoint(), progress=False),
          "SampledWeights"),
-        (lambda: op.solve(MixtureERM(ONE, "square", "l1"), SampledWeights(), progress=False),
+        (lambda: op.solve(MixtureERM(ONE, "squared", "l1"), SampledWeights(), progress=False),
          "use SaddlePoint"),
-        (lambda: MixtureERM(ONE, "square", np.eye(4)), "Gamma"),
+        (lambda: MixtureERM(ONE, "squared", np.eye(4)), "Gamma"),
         (lambda: op.solve(MixtureERM(ONE, "hinge"), Ridge(), progress=False), "square loss"),
         (lambda: op.solve(MixtureERM(isotropic(2)), TwoClusters(), progress=False), "opposite"),
         (lambda: op.mixtures.bayes_error(blocks((0.5, 0.1), (0.5, 0.5)), 1.0), "spherical"),
@@ -113,7 +113,7 @@ def test_long_means_are_questioned():
 
 
 def test_experiments_refuse_impossible_sizes():
-    problem = MixtureERM(ONE, "square", alpha=0.01)
+    problem = MixtureERM(ONE, "squared", alpha=0.01)
     with pytest.raises(InvalidProblem, match="fewer samples than classes"):
         op.simulate(problem, dimension=50, seeds=2, progress=False)
     with pytest.raises(InvalidProblem, match="call simulate"):

@@ -79,12 +79,12 @@ def test_minimisers_that_do_not_exist():
     with pytest.raises(SeparableData, match="hinge"):
         op.solve(MixtureERM(ONE, "hard-margin", "l2", 1.0, 7.0), progress=False)
     with pytest.raises(InterpolationThreshold, match="positive strength"):
-        op.solve(MixtureERM(ONE, "square", "l2", 0.0, 0.8), progress=False)
+        op.solve(MixtureERM(ONE, "squared", "l2", 0.0, 0.8), progress=False)
 
 
 def test_double_descent_of_the_square_loss_and_its_cure():
     alphas = [0.5, 1.0, 2.0]
-    problem = MixtureERM(isotropic(3), "square", "l2", [1e-3, 1.0], alphas)
+    problem = MixtureERM(isotropic(3), "squared", "l2", [1e-3, 1.0], alphas)
     errors = op.solve(problem, progress=False)["test_error"]
     assert errors.sel(strength=1e-3).values[1] > errors.sel(strength=1e-3).values[0] + 0.05
     assert np.all(np.diff(errors.sel(strength=1.0).values) < 0)

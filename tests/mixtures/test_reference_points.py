@@ -27,10 +27,10 @@ def row(solution, index):
 @pytest.mark.parametrize(
     ("mixture", "loss", "penalty", "strength", "expected"),
     [
-        (HALVES, "square", "l2", 0.01, {
+        (HALVES, "squared", "l2", 0.01, {
             0.3151020408: (17.9311, 0.538681, 0.221955, 0.126436, 6.06570e-4),
             3.0: (0.479017, 0.8519684, 0.18665920, 0.02430691, 0.04767391)}),
-        (HALVES, "square", "l1", 0.01, {
+        (HALVES, "squared", "l1", 0.01, {
             0.01: (17.369836, 0.01856163, 0.24244008, 0.48496437, 0.00178642),
             3.0: (0.48508915, 0.85435064, 0.18898640, 0.02469185, 0.04765384)}),
         (ONE, "logistic", "l2", 0.01, {
@@ -72,7 +72,7 @@ def test_strong_regularisation_of_balanced_and_unbalanced_clusters():
     )
     best = op.mixtures.bayes_error(ONE, 2.0)
     assert best == pytest.approx(0.1029516, abs=1e-7)
-    for loss in ("square", "logistic", "hinge"):
+    for loss in ("squared", "logistic", "hinge"):
         errors = op.solve(balanced.at(loss=loss), progress=False)["test_error"].values
         assert np.abs(errors - best).max() < 1e-5
     errors = op.solve(unbalanced, progress=False)["test_error"].values
@@ -88,12 +88,12 @@ def test_sparse_means_favour_l1_where_they_are_quiet():
     for variances, rows in table.items():
         mixture = blocks(variances, (0.5, 0.5), informative=(True, False))
         for column, penalty in enumerate(("l1", "l2")):
-            errors = solve(mixture, "square", penalty, 0.1, list(rows))["test_error"].values
+            errors = solve(mixture, "squared", penalty, 0.1, list(rows))["test_error"].values
             assert errors == pytest.approx([v[column] for v in rows.values()], abs=1e-6)
 
 
 def test_three_classes():
-    one_hot = solve(isotropic(3), "square", "l2", 0.001, [0.2, 0.497, 1.4869, 1.8828])
+    one_hot = solve(isotropic(3), "squared", "l2", 0.001, [0.2, 0.497, 1.4869, 1.8828])
     known = [0.53766, 0.51670, 0.49410, 0.44853]
     assert one_hot["test_error"].values == pytest.approx(known, abs=3e-4)
     assert one_hot["train_error"].values[2:] == pytest.approx([0.01255, 0.04566], abs=3e-4)
@@ -106,6 +106,6 @@ def test_three_classes():
 
 def test_the_callers_precision_is_left_alone():
     with jax.enable_x64(False):
-        solution = solve(ONE, "square", "l2", 0.1, 2.0)
+        solution = solve(ONE, "squared", "l2", 0.1, 2.0)
         assert solution["Q"].dtype == np.float64
         assert not jax.config.jax_enable_x64

@@ -35,10 +35,10 @@ def solve(problem, method=None):
 
 
 def test_ridge_is_the_closed_solution():
-    two = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5), 0.3), "square", "l2", 0.01, [0.3, 1.0, 3.0])
+    two = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5), 0.3), "squared", "l2", 0.01, [0.3, 1.0, 3.0])
     equal(solve(two), solve(two, Ridge()), 1e-9)
     three = MixtureERM(
-        isotropic(3, weights=(0.5, 0.3, 0.2)), "square", "l2", 0.05, [0.5, 2.0],
+        isotropic(3, weights=(0.5, 0.3, 0.2)), "squared", "l2", 0.05, [0.5, 2.0],
         class_weights=(1.0, 2.0, 0.5),
     )  # fmt: skip
     equal(solve(three), solve(three, Ridge()), 1e-9)
@@ -78,12 +78,12 @@ def test_a_ridge_with_a_matrix_is_l2_on_other_features():
     theory = solve(
         MixtureERM(
             gaussian_mixture(means @ root, root @ covariances @ root, (0.35, 0.65)),
-            "square", "l2", strength, alpha,
+            "squared", "l2", strength, alpha,
         )
     )  # fmt: skip
     plain = solve(
         MixtureERM(
-            gaussian_mixture(means, covariances, (0.35, 0.65)), "square", "l2", strength, alpha
+            gaussian_mixture(means, covariances, (0.35, 0.65)), "squared", "l2", strength, alpha
         )
     )
     fitted = np.array([_matrix_ridge(means, covariances, gamma, size, strength, alpha, seed)
@@ -160,7 +160,7 @@ def test_gaussian_means_equal_their_quadrature():
         np.outer(np.tile(x, 2), [-1.0, 1.0]),
         np.zeros((122, 2, 0)),
     )
-    problem = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5)), "square", "l1", 0.05, 1.0)
+    problem = MixtureERM(blocks((0.1, 0.5), (0.5, 0.5)), "squared", "l1", 0.05, 1.0)
     other = problem.at(mixture=op.mixtures.GaussianMixture(atoms))
     equal(solve(problem), solve(other), 1e-9)
 
@@ -170,7 +170,7 @@ def test_a_custom_penalty_is_averaged_as_the_closed_one():
     custom = CustomPenalty(
         jnp.abs, lambda B, A, s: jnp.sign(B) * jnp.maximum(jnp.abs(B) - s, 0) / A, "own l1"
     )
-    problem = MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), "square", "l1", 0.25, [0.8, 1.5])
+    problem = MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), "squared", "l1", 0.25, [0.8, 1.5])
     equal(solve(problem), solve(problem.at(penalty=custom)), 3e-5)
 
 

@@ -49,7 +49,7 @@ def test_diagonal_covariances_give_the_closed_average(penalty):
     variances = rng.uniform(0.3, 1.2, (2, 80))
     means = rng.standard_normal((2, 80)) * (rng.random((2, 80)) < 0.2) / 3
     mixture = gaussian_mixture(means, variances, (0.4, 0.6))
-    problem = MixtureERM(mixture, "square", penalty, 0.4, 1.5)
+    problem = MixtureERM(mixture, "squared", penalty, 0.4, 1.5)
     closed = op.solve(problem, progress=False)
     mixture = eqx.tree_at(
         lambda m: m.spectrum, problem.mixture, Full(means, variances[:, :, None] * np.eye(80))
@@ -69,13 +69,13 @@ def test_too_many_coordinates_meet_an_estimate():
     mixture = gaussian_mixture(
         np.zeros((2, 1001)), np.stack([np.eye(1001) + 0.001, np.eye(1001)]), labels=(0, 1)
     )
-    problem = MixtureERM(mixture, "square", "l1", 0.4, 1.5)
+    problem = MixtureERM(mixture, "squared", "l1", 0.4, 1.5)
     with pytest.raises(CapacityExceeded, match=r"1001 .* MiB and"):
         op.solve(problem, progress=False)
 
 
 def test_few_draws_are_not_called_accurate():
-    problem = MixtureERM(correlated(20), "square", "l1", 0.4, 1.5)
+    problem = MixtureERM(correlated(20), "squared", "l1", 0.4, 1.5)
     solution = op.solve(problem, SampledWeights(1, 3, accuracy=0.01), progress=False, throw=False)
     assert solution.verdict is Verdict.ERROR_TOO_LARGE
     assert "draws" in solution.message
@@ -84,7 +84,7 @@ def test_few_draws_are_not_called_accurate():
 @pytest.mark.validate
 def test_correlated_coordinates_of_the_page():
     """d = 300: theory and 40 fits within 3 standard errors; a strength 1.5 times as large not."""
-    problem = MixtureERM(correlated(300), "square", "l1", 0.4, 1.5)
+    problem = MixtureERM(correlated(300), "squared", "l1", 0.4, 1.5)
     fits = op.simulate(problem, dimension=300, seeds=40, progress=False)
     names = ("Q", "m", "b", "active", "train_loss", "train_error", "test_error", "energy", "norm")
 

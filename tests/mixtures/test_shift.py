@@ -29,10 +29,10 @@ def solve(problem, method=None):
 def test_overlaps_with_clusters_that_were_not_trained_on():
     """The formulas of the page by NumPy, from the order parameters of training alone."""
     mixture, strength, alpha = clusters(), 0.3, 1.5
-    shifted = solve(CovariateShift(mixture, TRAINING, TEST, "square", "l2", strength, alpha))
+    shifted = solve(CovariateShift(mixture, TRAINING, TEST, "squared", "l2", strength, alpha))
     sigma, mu = mixture.spectrum.covariances, mixture.spectrum.means
     trained = gaussian_mixture(mu[:2], sigma[:2], TRAINING[:2])
-    plain = solve(MixtureERM(trained, "square", "l2", strength, alpha))
+    plain = solve(MixtureERM(trained, "squared", "l2", strength, alpha))
     V, Q, m, b = (plain[name].values for name in ("V", "Q", "m", "b"))
     share, gap = alpha * np.array(TRAINING[:2]) / (1 + V), np.array([-1.0, 1.0]) - m - b
     curvature, drift = share, share * gap
@@ -46,7 +46,7 @@ def test_overlaps_with_clusters_that_were_not_trained_on():
     for name in ("b", "train_loss", "train_error", "norm", "energy"):
         np.testing.assert_allclose(shifted[name], plain[name], rtol=1e-8)
     closed = solve(
-        CovariateShift(mixture, TRAINING, TEST, "square", "l2", strength, alpha), Ridge()
+        CovariateShift(mixture, TRAINING, TEST, "squared", "l2", strength, alpha), Ridge()
     )
     np.testing.assert_allclose(closed["Q"], shifted["Q"], rtol=1e-7)
     np.testing.assert_allclose(closed["test_loss"], shifted["test_loss"], rtol=1e-7)

@@ -80,12 +80,12 @@ def test_curves_of_a_dataset():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 900)
     X = rng.standard_normal((900, 20)) + 0.3 * (2 * y[:, None] - 1) * (np.arange(20) < 6)
-    curve = learning_curve(X, y, loss="square", strength=0.5, alphas=(2.0, 6.0), splits=6)
+    curve = learning_curve(X, y, loss="squared", strength=0.5, alphas=(2.0, 6.0), splits=6)
     for row in curve.table():
         for value, error in (row[2:4], row[4:6]):
             assert abs(value - row[1]) < 4 * error + 0.02
     assert curve.plot().axes
-    model = AsymptoticClassifier("square", strength=0.5).fit(X, y)
+    model = AsymptoticClassifier("squared", strength=0.5).fit(X, y)
     predicted = model.predict_learning_curve([2.0, 6.0])
     np.testing.assert_allclose(predicted["test_error"], curve.theory["test_error"], atol=1e-9)
     assert AsymptoticClassifier("hinge", strength=0.5).fit(X, y).score(X, y) > 0.7

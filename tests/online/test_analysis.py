@@ -230,7 +230,7 @@ def test_closed_hessian_counts(p, q):
 def test_closed_forms_are_refused_where_they_do_not_hold():
     start = op.online.random_overlaps(2, 2, 100)
     bad = {
-        "activation": {"activation": "erf"},
+        "activation": {"activation": "erf_scaled"},
         "`A`": {"second_layer": [1.0, 2.0]},
         "`B`": {"teacher_second_layer": [1.0, -1.0]},
         "weight decay": {"weight_decay": 0.1},

@@ -7,9 +7,9 @@ import pytest
 
 import orderparam as op
 from orderparam.errors import InvalidProblem, NotConverged
-from orderparam.online import erf as closed
-from orderparam.online import packing
 from orderparam.online.evidence.measures import rebuilt
+from orderparam.online.theory import erf as closed
+from orderparam.online.theory import pack as packing
 from orderparam.online.theory.committee import erf_moments
 from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.smooth import frozen_normals, generic_moments, pair_averages
@@ -75,7 +75,7 @@ def test_frozen_points_average_the_noise_within_their_error():
 
 
 def test_erf_by_quadrature_agrees_with_erf_within_the_stated_error():
-    exact = op.solve(problem("erf", label_noise=0.1), save=SAVE)
+    exact = op.solve(problem("erf_scaled", label_noise=0.1), save=SAVE)
     found = op.solve(problem(RISING, label_noise=0.1), save=SAVE)
     assert found.verdict is Verdict.CONVERGED
     for name in ("Q", "M", "loss"):
@@ -86,7 +86,7 @@ def test_erf_by_quadrature_agrees_with_erf_within_the_stated_error():
     flow = op.online.OverlapODE(sgd_noise=False)
     smooth = op.solve(problem(RISING), flow, save=SAVE)
     assert "loss_se" not in smooth.dataset
-    exact = op.solve(problem("erf"), flow, save=SAVE)
+    exact = op.solve(problem("erf_scaled"), flow, save=SAVE)
     for name in ("Q", "M", "loss"):
         np.testing.assert_allclose(smooth[name].values, exact[name].values, atol=1e-7)
     assert smooth.diagnostics["quadrature_error"] < 1e-12
@@ -130,7 +130,7 @@ def test_names_of_activations():
         ("relu_normalized", "activation"),
         (lambda u: jnp.where(u > 0, u, 0.1 * u), "kink"),
         (op.kernels.activation("relu_normalized"), "kink"),
-        (op.kernels.activation("erf"), "another meaning"),
+        ("erf", "is called 'erf_scaled' now"),
         (jax.nn.softmax, "every entry alone"),
         (jnp.log, "not finite"),
     ],

@@ -58,7 +58,7 @@ def test_alignment_of_each_mode_is_logistic_in_gradient_flow():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"activation": "erf"}, "quadratic"),
+        ({"activation": "erf_scaled"}, "quadratic"),
         ({"second_layer": [1.0, 2.0]}, "`A`"),
         ({"teacher_second_layer": [1.0, 2.0]}, "`B`"),
         ({"second_layer_rate": 0.1}, "trained"),

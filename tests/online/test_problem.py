@@ -27,7 +27,7 @@ def problem(**changes):
         ({"normalisation": "with"}, "Did you mean 'width'"),
         ({"second_layer": [1.0]}, "give one for each"),
         ({"centering": "constnt"}, "centering"),
-        ({"centering": "constant", "activation": "erf"}, "quadratic"),
+        ({"centering": "constant", "activation": "erf_scaled"}, "quadratic"),
         ({"momentum": 1.0}, "momentum"),
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"batch_size": 0}, "batch_size"),

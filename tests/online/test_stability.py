@@ -33,7 +33,7 @@ def test_stability_limit_of_any_teacher():
 
 
 @pytest.mark.parametrize(("wrong", "match"), [
-    ({"activation": "erf"}, "erf"), ({"weight_decay": 0.1}, "weight decay"),
+    ({"activation": "erf_scaled"}, "erf"), ({"weight_decay": 0.1}, "weight decay"),
     ({"second_layer": [-1.0]}, "not positive"), ({"centering": 0.3}, "constant"),
 ])  # fmt: skip
 def test_stability_limit_needs_a_solution(wrong, match):

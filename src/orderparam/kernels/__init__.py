@@ -1,7 +1,9 @@
 """Kernel evolution in wide networks: training of networks at infinite width."""
 
+from typing import Never
+
 from orderparam.kernels.methods.alternating import Alternating
-from orderparam.kernels.methods.batched import sweep
+from orderparam.kernels.methods.batched import batched
 from orderparam.kernels.methods.causal import Causal
 from orderparam.kernels.methods.exact_linear import ExactLinear
 from orderparam.kernels.methods.independence import GradientIndependence
@@ -13,6 +15,7 @@ from orderparam.kernels.model.cnn import CNN
 from orderparam.kernels.model.network import MLP, ResNet
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.numerics.activations import Activation, activation, scaled_tanh
+from orderparam.support.arguments import old_name
 
 __all__ = [
     "CNN",
@@ -29,7 +32,11 @@ __all__ = [
     "ResNet",
     "StaticNTK",
     "activation",
+    "batched",
     "cosine",
     "scaled_tanh",
-    "sweep",
 ]
+
+
+def __getattr__(name: str) -> Never:
+    raise old_name("kernels", name, {"sweep": "batched"})

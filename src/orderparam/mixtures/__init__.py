@@ -13,7 +13,7 @@ from orderparam.mixtures.methods.sampled import SampledWeights
 from orderparam.mixtures.methods.state_evolution import StateEvolution
 from orderparam.mixtures.methods.two_clusters import TwoClusters
 from orderparam.mixtures.model.estimated import digits_features, digits_parity, from_data, power_law
-from orderparam.mixtures.model.losses import Hinge, Square
+from orderparam.mixtures.model.losses import Hinge, Squared
 from orderparam.mixtures.model.mixture import GaussianMixture, gaussian_mixture
 from orderparam.mixtures.model.penalties import L1, L2, CustomPenalty, ElasticNet
 from orderparam.mixtures.model.smooth import CustomLoss, Logistic, Softmax
@@ -23,6 +23,7 @@ from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.shift import CovariateShift
 from orderparam.mixtures.theory.bayes import bayes_error, oracle_error
 from orderparam.mixtures.theory.separability import separability_threshold
+from orderparam.support.arguments import old_name
 
 if TYPE_CHECKING:
     from orderparam.mixtures.analysis.classifier import AsymptoticClassifier
@@ -46,7 +47,7 @@ __all__ = [
     "SaddlePoint",
     "SampledWeights",
     "Softmax",
-    "Square",
+    "Squared",
     "StateEvolution",
     "TwoClusters",
     "anisotropic",
@@ -74,4 +75,4 @@ def __getattr__(name: str) -> Any:
     """Import on first use what needs scikit-learn, which takes a second."""
     if name == "AsymptoticClassifier":
         return import_module("orderparam.mixtures.analysis.classifier").AsymptoticClassifier
-    raise AttributeError(f"module 'orderparam.mixtures' has no attribute {name!r}")
+    raise old_name("mixtures", name, {"Square": "Squared"})

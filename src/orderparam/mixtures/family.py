@@ -7,6 +7,7 @@ from orderparam.mixtures.experiment.messages import simulate_messages
 from orderparam.mixtures.experiment.simulate import simulate_fits
 from orderparam.mixtures.methods.default import default_method
 from orderparam.mixtures.methods.state_evolution import StateEvolution
+from orderparam.mixtures.model.smooth import RENAMED_LOSSES
 from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results.citation import NEURIPS, Source, arxiv
@@ -76,4 +77,5 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    renamed={"loss": RENAMED_LOSSES},
 )

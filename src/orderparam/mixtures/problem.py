@@ -13,8 +13,9 @@ from orderparam.mixtures.model.checks import axis, checked_class_weights
 from orderparam.mixtures.model.losses import HardMargin, Loss
 from orderparam.mixtures.model.mixture import GaussianMixture, rotated_to_diagonal
 from orderparam.mixtures.model.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
-from orderparam.mixtures.model.smooth import LOSSES
+from orderparam.mixtures.model.smooth import LOSSES, RENAMED_LOSSES
 from orderparam.mixtures.model.spectrum import Full
+from orderparam.support.arguments import one_of, refuse
 from orderparam.support.arrays import Numbers
 
 
@@ -29,7 +30,7 @@ class MixtureERM(Problem):
 
     Args:
         mixture: The law of the data.
-        loss: `"square"`, `"logistic"`, `"hinge"`, `"softmax"`, `"square-one-hot"`,
+        loss: `"squared"`, `"logistic"`, `"hinge"`, `"softmax"`, `"squared-one-hot"`,
             `"hard-margin"` (the limit of vanishing strength on separable data), or a `CustomLoss`.
         penalty: `"l2"` (|W|^2/2), `"l1"`, `"elastic-net"` (half and half), or a penalty.
             A matrix is refused with what to give instead.
@@ -73,7 +74,7 @@ class MixtureERM(Problem):
         if not isinstance(fit_bias, bool):
             raise InvalidProblem(f"Argument `fit_bias` must be true or false, not {fit_bias!r}.")
         _refuse_matrix(penalty)
-        self.loss = _named("loss", loss, LOSSES, Loss)
+        self.loss = _named("loss", loss, LOSSES, Loss, RENAMED_LOSSES)
         self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
         self.strength = axis("strength", strength, zero=isinstance(self.penalty, L2))
         self.alpha = axis("alpha", alpha, zero=False)
@@ -156,15 +157,20 @@ class MixtureERM(Problem):
         }
 
 
-def _named(argument: str, value: Any, known: Mapping[str, Any], kind: type) -> Any:
+def _named(
+    argument: str,
+    value: Any,
+    known: Mapping[str, Any],
+    kind: type,
+    renamed: Mapping[str, str] | None = None,
+) -> Any:
     if isinstance(value, kind):
         return value
-    if not isinstance(value, str) or value not in known:
-        raise InvalidProblem(
-            f"Argument `{argument}` is {value!r}; it must be one of {', '.join(known)}, or a "
-            f"{kind.__name__}."
+    if not isinstance(value, str):
+        raise refuse(
+            argument, value, f"one of {', '.join(known)}, or a {kind.__name__}", "choose one"
         )
-    return known[value]()
+    return known[one_of(argument, value, known, renamed)]()
 
 
 def _refuse_matrix(penalty: Any) -> None:

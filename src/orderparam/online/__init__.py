@@ -1,7 +1,9 @@
 """One-pass SGD of two-layer networks: overlaps of student and teacher."""
 
+from typing import Never
+
 from orderparam.online.analysis.escape import EscapeLaw, escape_law
-from orderparam.online.analysis.hessian import Spectrum, closed_spectrum, hessian_spectrum
+from orderparam.online.analysis.hessian import HessianSpectrum, closed_spectrum, hessian_spectrum
 from orderparam.online.analysis.selection import (
     Selected,
     conserved_matrix,
@@ -29,10 +31,12 @@ from orderparam.online.model.schedule import RateSchedule
 from orderparam.online.model.starts import random_overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import Isotropic, isotropic
+from orderparam.support.arguments import old_name
 
 __all__ = [
     "BinnedOverlaps",
     "EscapeLaw",
+    "HessianSpectrum",
     "InputSpectrum",
     "Isotropic",
     "ModalODE",
@@ -40,7 +44,6 @@ __all__ = [
     "Overlaps",
     "RateSchedule",
     "Selected",
-    "Spectrum",
     "TeacherStudent",
     "binned_overlaps_of",
     "closed_spectrum",
@@ -60,3 +63,7 @@ __all__ = [
     "selected_solution",
     "spread_overlaps",
 ]
+
+
+def __getattr__(name: str) -> Never:
+    raise old_name("online", name, {"Spectrum": "HessianSpectrum"})

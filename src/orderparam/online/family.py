@@ -5,6 +5,7 @@ from orderparam.online.evidence.claims import CLAIMS
 from orderparam.online.evidence.figures import FIGURES, SYMBOLS
 from orderparam.online.experiment.simulate import OPTIONS, simulate_students
 from orderparam.online.methods.ode import OverlapODE
+from orderparam.online.model.activations import RENAMED
 from orderparam.online.problem import TeacherStudent
 from orderparam.results.citation import Source, arxiv
 
@@ -52,4 +53,5 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    renamed={"activation": RENAMED},
 )

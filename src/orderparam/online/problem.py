@@ -30,9 +30,10 @@ class TeacherStudent(Problem):
     Args:
         start: Overlaps at time 0, one state or many; they also fix the widths p and p*. With a
             `spectrum` those of each bin, or `Overlaps` of weights spread evenly over the bins.
-        activation: `"quadratic"` (lambda^2), `"erf"` (erf(lambda/sqrt 2)) or `"relu"`, with closed
-            equations; or a smooth one: `"tanh"`, `"gelu"`, `"softplus"`, `"scaled_tanh(0.8)"`, an
-            `Activation` or an elementwise function written with `jax.numpy`.
+        activation: `"quadratic"` (lambda^2), `"erf_scaled"` (erf(lambda/sqrt 2)) or `"relu"`,
+            with closed equations; or a smooth one: `"tanh"`, `"gelu"`, `"softplus"`,
+            `"scaled_tanh(0.8)"`, an `Activation`, or an elementwise function written with
+            `jax.numpy`.
         learning_rate: eta > 0.
         duration: Samples divided by N until the end, positive.
         label_noise: Variance Delta >= 0 of the labels' noise.

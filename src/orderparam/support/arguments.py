@@ -6,9 +6,11 @@ treated alike; a boolean is no number, a text is never read as one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,11 +147,17 @@ def truth(name: str, value: Any) -> bool:
     return found
 
 
-def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """One of several words; the message suggests the nearest."""
+def one_of(
+    name: str, value: Any, allowed: Iterable[str], renamed: Mapping[str, str] | None = None
+) -> str:
+    """One of several words; the message suggests the nearest, or the new spelling of an old one."""
     words, found = list(allowed), scalar(value)
     if isinstance(found, str) and found in words:
         return str(found)
+    if isinstance(found, str) and renamed is not None and found in renamed:
+        raise InvalidProblem(
+            f"Argument `{name}` is {found!r}, which is called {renamed[found]!r} now; write that."
+        )
     near = get_close_matches(found, words, n=1) if isinstance(found, str) else []
     advice = f". Did you mean {near[0]!r}?" if near else "; choose one of them."
     raise InvalidProblem(
@@ -164,6 +172,16 @@ def text(name: str, value: Any) -> str:
     if not isinstance(found, str) or not found:
         raise refuse(name, value, "a text that is not empty", "give one")
     return str(found)
+
+
+def checked_path(name: str, value: Any) -> Path:
+    """A path of a file or folder, given as text or as a path; no number is read as one."""
+    found = scalar(value)
+    if isinstance(found, bytes) or not isinstance(found, str | os.PathLike) or not str(found):
+        raise refuse(name, value, "a path, as text or pathlib.Path", "give one")
+    if "\0" in str(found):
+        raise refuse(name, value, "a path without null characters", "remove them")
+    return Path(found)
 
 
 def instance(name: str, value: Any, kind: type, advice: str) -> Any:
@@ -189,3 +207,13 @@ def _range(low: float, high: float, open_low: bool, open_high: bool) -> str:
     return "a finite number" + "".join(
         f" {p}" for p in (" and ".join(filter(None, (above, below))),) if p
     )
+
+
+def old_name(family: str, name: str, renamed: Mapping[str, str]) -> Exception:
+    """What a family's module raises for a name that it does not have."""
+    if name in renamed:
+        return InvalidProblem(
+            f"orderparam.{family}.{name} is called {renamed[name]} now; write "
+            f"orderparam.{family}.{renamed[name]}."
+        )
+    return AttributeError(f"module 'orderparam.{family}' has no attribute {name!r}")

@@ -21,7 +21,7 @@ from orderparam.support.progress import progress as progress_bar
 Point = tuple[float, float]
 
 
-def sweep(
+def batched(
     problem: KernelEvolution,
     *,
     gamma0: Sequence[float] | None = None,
@@ -63,7 +63,7 @@ def sweep(
         >>> data = op.data.gaussian(count=3, dimension=6)
         >>> problem = op.kernels.KernelEvolution(op.kernels.MLP(1), data, steps=4)
         >>> method = op.kernels.Causal(samples=128, replicates=2, tolerance=1e-2)
-        >>> found = op.kernels.sweep(problem, gamma0=[0.5, 1.0], method=method, progress=False)
+        >>> found = op.kernels.batched(problem, gamma0=[0.5, 1.0], method=method, progress=False)
         >>> list(found)
         [(0.5, 0.1), (1.0, 0.1)]
     """
@@ -71,14 +71,16 @@ def sweep(
     plan = SavePlan() if save is None else save
     if problem.gradient_flow or method.devices > 1 or plan.two_time or plan.fields_at:
         raise UnsupportedCombination(
-            "sweep() follows gradient descent at equal times on one device; leave out "
+            "batched() follows gradient descent at equal times on one device; leave out "
             "gradient_flow, devices, two_time and fields_at, or call solve() for each point."
         )
     method.require(problem)
     strengths = [problem.gamma0] if gamma0 is None else list(gamma0)
     rates = [problem.learning_rate] if learning_rate is None else list(learning_rate)
     if not (strengths and rates):
-        raise InvalidProblem("sweep() needs at least one gamma0 and one learning rate; give some.")
+        raise InvalidProblem(
+            "batched() needs at least one gamma0 and one learning rate; give some."
+        )
     problems = {
         (float(g), float(rate)): replace(problem, gamma0=g, learning_rate=rate)
         for g, rate in itertools.product(strengths, rates)

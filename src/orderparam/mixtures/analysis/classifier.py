@@ -22,7 +22,7 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
     Minimises the sum of losses of `W x/sqrt(d) + b` plus `strength |W|^2/2` (or l1, elastic net).
 
     Args:
-        loss: `"logistic"` (softmax for more than two classes), `"square"` or `"hinge"` (two
+        loss: `"logistic"` (softmax for more than two classes), `"squared"` or `"hinge"` (two
             classes).
         penalty: `"l2"`, `"l1"` or `"elastic-net"` (two classes for the last two).
         strength: Strength of the penalty.

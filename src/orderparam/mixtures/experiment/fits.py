@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from orderparam.errors import NotConverged, UnsupportedCombination
 from orderparam.mixtures.experiment.descent import Objective, accelerated, reweighted
 from orderparam.mixtures.experiment.kinks import kinked
-from orderparam.mixtures.model.losses import HardMargin, Hinge, Loss, Square
+from orderparam.mixtures.model.losses import HardMargin, Hinge, Loss, Squared
 from orderparam.mixtures.model.penalties import L2, CustomPenalty, ElasticNet, Penalty
 from orderparam.mixtures.model.smooth import CustomLoss, Logistic, Softmax
 
@@ -52,17 +52,17 @@ def fit(
     features = x / np.sqrt(x.shape[1])
     importance = task.class_weights[label]
     one_output = task.loss.binary or (
-        isinstance(task.loss, Square) and len(task.class_weights) == 2 and not task.loss.one_hot
+        isinstance(task.loss, Squared) and len(task.class_weights) == 2 and not task.loss.one_hot
     )
     y = 2.0 * label - 1.0
-    if isinstance(task.penalty, L2) and isinstance(task.loss, Square):
+    if isinstance(task.penalty, L2) and isinstance(task.loss, Squared):
         targets = y[:, None] if one_output else np.eye(len(task.class_weights))[label]
         return _ridge(task, features, targets, importance)
     if isinstance(task.penalty, L2) and isinstance(task.loss, Logistic | Softmax):
         return _logistic(task, features, label, importance)
     if isinstance(task.penalty, L2) and isinstance(task.loss, Hinge | HardMargin):
         return _support_vectors(task, features, y, importance)
-    if isinstance(task.penalty, ElasticNet) and isinstance(task.loss, Square):
+    if isinstance(task.penalty, ElasticNet) and isinstance(task.loss, Squared):
         return _elastic_net(task, features, y, importance)
     return _own(task, features, y, importance)
 
@@ -137,7 +137,7 @@ def _own(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray
         found = reweighted(objective, task.strength, net.l1_ratio)
     elif isinstance(task.loss, Hinge):
         found = kinked(objective, prox)
-    elif isinstance(task.loss, Square | Logistic | CustomLoss):
+    elif isinstance(task.loss, Squared | Logistic | CustomLoss):
         found = accelerated(objective, derivative(task.loss), prox)
     else:
         raise UnsupportedCombination(
@@ -186,7 +186,7 @@ def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
         return custom
 
-    if isinstance(loss, Square):
+    if isinstance(loss, Squared):
         return lambda y, z: z - y
 
     def logistic(y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from orderparam.errors import UnsupportedCombination
-from orderparam.mixtures.model.losses import Hinge, Loss, Square, simplex
+from orderparam.mixtures.model.losses import Hinge, Loss, Squared, simplex
 from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
 from orderparam.mixtures.model.smooth import Scalar, Softmax
 from orderparam.numerics.linear import solve
@@ -56,7 +56,7 @@ def balanced(
 
 def _channel(loss: Loss, omega: Array, V: Array, code: Array) -> tuple[Array, Array]:
     """`f` and `-df/domega` of samples of one cluster."""
-    if isinstance(loss, Square):
+    if isinstance(loss, Squared):
         inverse = solve(jnp.eye(len(code)) + V, jnp.eye(len(code)))
         f = (code - omega) @ inverse.T
         return f, jnp.broadcast_to(inverse, (*f.shape, len(code)))

@@ -5,7 +5,7 @@ from scipy import stats
 
 from orderparam.mixtures.experiment.fits import Classifier, Task
 from orderparam.mixtures.glossary import one_output
-from orderparam.mixtures.model.losses import HardMargin, Hinge, Square
+from orderparam.mixtures.model.losses import HardMargin, Hinge, Squared
 from orderparam.mixtures.model.penalties import CustomPenalty, ElasticNet
 from orderparam.mixtures.model.sampling import Instance, Sample
 from orderparam.mixtures.model.smooth import CustomLoss, Softmax
@@ -48,7 +48,7 @@ def measure(
 
 def losses(task: Task, code: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The loss of each sample, in NumPy."""
-    if isinstance(task.loss, Square):
+    if isinstance(task.loss, Squared):
         return np.sum((code - z) ** 2, axis=-1) / 2
     if isinstance(task.loss, Softmax):
         return np.logaddexp.reduce(z, axis=-1) - np.sum(code * z, axis=-1)

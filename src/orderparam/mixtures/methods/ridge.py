@@ -12,7 +12,7 @@ from scipy import optimize
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
-from orderparam.mixtures.model.losses import Square
+from orderparam.mixtures.model.losses import Squared
 from orderparam.mixtures.model.penalties import L2
 from orderparam.mixtures.model.spectrum import Diagonal, Full
 from orderparam.mixtures.problem import MixtureERM
@@ -43,7 +43,7 @@ class Resolvent(NamedTuple):
 
 
 class Ridge(Method):
-    """Square loss with l2 in closed form: K equations for the response, the rest is linear.
+    """Squared loss with l2 in closed form: K equations for the response, the rest is linear.
 
     With `V_k = v_k 1` the responses decouple: `v_k = tr(Sigma_k R)/d` with
     `D_k = alpha rho_k c_k/(1 + c_k v_k)`. Means and bias then solve a linear system, and the second
@@ -71,7 +71,7 @@ class Ridge(Method):
     def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Solve every point, and judge it by the residual of the saddle-point equations."""
         del save, progress
-        if not isinstance(problem.loss, Square) or not isinstance(problem.penalty, L2):
+        if not isinstance(problem.loss, Squared) or not isinstance(problem.penalty, L2):
             raise UnsupportedCombination(
                 f"The method ridge solves the square loss with l2, but the problem has "
                 f"{problem.loss.name!r} with {problem.penalty.name!r}; use SaddlePoint."

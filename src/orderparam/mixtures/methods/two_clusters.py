@@ -10,7 +10,7 @@ from scipy import integrate, optimize, stats
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
-from orderparam.mixtures.model.losses import Hinge, Square
+from orderparam.mixtures.model.losses import Hinge, Squared
 from orderparam.mixtures.model.penalties import L2
 from orderparam.mixtures.model.smooth import Logistic
 from orderparam.mixtures.model.spectrum import Diagonal
@@ -140,7 +140,7 @@ def _force(problem: MixtureERM) -> Callable[[float, float, float], float]:
     def hinge(y: float, omega: float, V: float) -> float:
         return y * float(np.clip((1 - y * omega) / V, 0.0, 1.0))
 
-    if isinstance(problem.loss, Square):
+    if isinstance(problem.loss, Squared):
         return lambda y, omega, V: (y - omega) / (1 + V)
     return hinge if isinstance(problem.loss, Hinge) else logistic
 
@@ -151,7 +151,7 @@ def _require_two(problem: MixtureERM) -> None:
         isinstance(spectrum, Diagonal)
         and problem.mixture.clusters == 2
         and isinstance(problem.penalty, L2)
-        and isinstance(problem.loss, Square | Hinge | Logistic)
+        and isinstance(problem.loss, Squared | Hinge | Logistic)
         and np.array_equal(spectrum.variances[:, 0], spectrum.variances[:, 1])
         and np.allclose(spectrum.gram().sum(axis=2), 0, atol=1e-12)
         and np.all(problem.class_weights == 1)

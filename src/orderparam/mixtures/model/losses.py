@@ -51,7 +51,7 @@ class Loss(eqx.Module):
         if classes != 2:
             raise UnsupportedCombination(
                 f"The loss {self.name!r} takes labels -1 and +1, so two classes, but the mixture "
-                f"has {classes}; give `labels` with two classes, or use 'softmax' or 'square'."
+                f"has {classes}; give `labels` with two classes, or use 'softmax' or 'squared'."
             )
         return np.array([[-1.0], [1.0]])
 
@@ -83,10 +83,10 @@ class Loss(eqx.Module):
         return self.name
 
 
-class Square(Loss):
+class Squared(Loss):
     """|code - z|^2 / 2, for two classes with labels -1 and +1 or one-hot codes."""
 
-    name: ClassVar[str] = "square"
+    name: ClassVar[str] = "squared"
     binary: ClassVar[bool] = False
     one_hot: bool = eqx.field(static=True, default=False)
 
@@ -124,7 +124,7 @@ class Square(Loss):
 
     def config(self) -> Any:
         """The loss as plain values."""
-        return "square-one-hot" if self.one_hot else "square"
+        return "squared-one-hot" if self.one_hot else "squared"
 
 
 class Hinge(Loss):

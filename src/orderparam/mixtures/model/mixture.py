@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.checks import check_covariances, cluster_labels, cluster_weights
-from orderparam.mixtures.model.spectrum import Diagonal, Full, Spectrum, diagonalised
+from orderparam.mixtures.model.spectrum import CovarianceSpectrum, Diagonal, Full, diagonalised
 from orderparam.support.arrays import Numbers, array
 
 _LONG_MEAN = 30.0
@@ -34,14 +34,14 @@ class GaussianMixture(eqx.Module):
         InvalidProblem: If weights, labels and spectrum do not fit.
     """
 
-    spectrum: Spectrum
+    spectrum: CovarianceSpectrum
     weights: Float[np.ndarray, " cluster"]
     labels: Int[np.ndarray, " cluster"]
     name: str = eqx.field(static=True)
 
     def __init__(
         self,
-        spectrum: Spectrum,
+        spectrum: CovarianceSpectrum,
         weights: Numbers | None = None,
         labels: Numbers | None = None,
         name: str = "mixture",
@@ -146,7 +146,7 @@ def gaussian_mixture(
         )
     if shapes[spread.shape] == 3:
         check_covariances(spread)
-        spectrum: Spectrum = Full(centres, (spread + spread.transpose(0, 2, 1)) / 2)
+        spectrum: CovarianceSpectrum = Full(centres, (spread + spread.transpose(0, 2, 1)) / 2)
         off = spread * (1 - np.eye(dimension))
         if not off.any():
             spectrum = _coordinates(centres, np.einsum("kii->ki", spread))
@@ -181,7 +181,7 @@ def _coordinates(
     )
 
 
-def _arrays(spectrum: Spectrum) -> list[np.ndarray]:
+def _arrays(spectrum: CovarianceSpectrum) -> list[np.ndarray]:
     if isinstance(spectrum, Full):
         return [spectrum.means, spectrum.covariances]
     return [spectrum.shares, spectrum.variances, spectrum.means, spectrum.loadings]

@@ -18,7 +18,7 @@ from orderparam.mixtures.model.losses import (
     Hinge,
     Loss,
     Moments,
-    Square,
+    Squared,
     simplex,
 )
 from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
@@ -179,9 +179,12 @@ class Softmax(Loss):
         return code - jax.nn.softmax(z @ table.T, axis=-1) @ table
 
 
+RENAMED_LOSSES = {"square": "squared", "square-one-hot": "squared-one-hot"}
+"""Old spellings, and what they are called now."""
+
 LOSSES: dict[str, Callable[[], Loss]] = {
-    "square": Square,
-    "square-one-hot": lambda: Square(one_hot=True),
+    "squared": Squared,
+    "squared-one-hot": lambda: Squared(one_hot=True),
     "logistic": Logistic,
     "hinge": Hinge,
     "hard-margin": HardMargin,

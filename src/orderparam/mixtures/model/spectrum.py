@@ -94,7 +94,7 @@ class Sampled(Full):
     noise: Float[np.ndarray, "draw cluster dimension"]
 
 
-Spectrum = Diagonal | Full
+CovarianceSpectrum = Diagonal | Full
 
 
 def diagonalised(spectrum: Full) -> Diagonal | None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from orderparam.errors import InterpolationThreshold, SeparableData
-from orderparam.mixtures.model.losses import HardMargin, Square
+from orderparam.mixtures.model.losses import HardMargin, Squared
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.separability import separability_threshold
 
@@ -12,7 +12,7 @@ def require_minimiser(problem: MixtureERM) -> None:
     """Refuse points without a finite minimiser, where that is known before any work.
 
     Raises:
-        InterpolationThreshold: Square loss, strength 0 and alpha at most 1.
+        InterpolationThreshold: Squared loss, strength 0 and alpha at most 1.
         SeparableData: Classification loss, strength 0 and alpha below the separability threshold;
             or a hard margin above it.
     """
@@ -20,7 +20,7 @@ def require_minimiser(problem: MixtureERM) -> None:
     if not hard and np.all(problem.strength > 0):
         return
     lowest = float(problem.alpha.min())
-    if isinstance(problem.loss, Square):
+    if isinstance(problem.loss, Squared):
         if lowest <= 1:
             raise InterpolationThreshold(
                 f"With strength 0 and alpha = {lowest:g} at most 1 the squares have no unique "

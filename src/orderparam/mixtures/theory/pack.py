@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.glossary import coordinates, lifted, variable
-from orderparam.mixtures.model.losses import Square
+from orderparam.mixtures.model.losses import Squared
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.bayes import bayes_error
 from orderparam.mixtures.theory.equations import Overlaps, Point, Setup
@@ -157,7 +157,7 @@ def bias(problem: MixtureERM, b: Float[np.ndarray, "... output"]) -> Float[np.nd
     """The bias in the user's outputs; one-hot targets have the mean 1/C, which it carries."""
     full = lifted(problem, b, 1)
     reduced = problem.codes.shape[1] < problem.mixture.classes
-    if isinstance(problem.loss, Square) and full.ndim == b.ndim and reduced:
+    if isinstance(problem.loss, Squared) and full.ndim == b.ndim and reduced:
         full = full + 1 / problem.mixture.classes
     return full
 

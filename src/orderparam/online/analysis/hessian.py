@@ -20,7 +20,7 @@ _DEPENDENT = 1e-10
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class HessianSpectrum:
     """Eigenvalues with multiplicities.
 
     Args:
@@ -57,7 +57,7 @@ class Spectrum:
 
 def hessian_spectrum(
     problem: TeacherStudent, overlaps: Overlaps | None = None, dimension: int | None = None
-) -> Spectrum:
+) -> HessianSpectrum:
     """Spectrum of the Hessian with respect to U at given overlaps.
 
     Args:
@@ -98,7 +98,7 @@ def hessian_spectrum(
     numbers = np.concatenate([np.ones(len(block), int), np.full(len(bulk), outside)])
     order = np.argsort(values, kind="stable")
     order = order[numbers[order] > 0]
-    return Spectrum(values[order], numbers[order], gradient)
+    return HessianSpectrum(values[order], numbers[order], gradient)
 
 
 def _coordinates(state: Overlaps) -> tuple[np.ndarray, np.ndarray, int]:

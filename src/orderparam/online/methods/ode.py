@@ -117,7 +117,7 @@ class OverlapODE(IntegratedMethod):
         bins = 1 if problem.spectrum is None else problem.spectrum.bins
         numbers = draws * len(problem.times(save)) * (bins * units**2 + 4)
         if isinstance(problem.activation, str):
-            power = {"quadratic": 3, "erf": 4, "relu": 5}[problem.activation]
+            power = {"quadratic": 3, "erf_scaled": 4, "relu": 5}[problem.activation]
             seconds = 0.01 + 1e-5 * draws * (units**power + bins * units**2)
             return Estimate(2**27 + 64 * numbers, seconds)
         points = self.samples * units * draws

@@ -14,10 +14,13 @@ from orderparam.support.arguments import one_of
 
 CLOSED: dict[str, Callable[[Array], Array]] = {
     "quadratic": jnp.square,
-    "erf": lambda h: jax.lax.erf(h / jnp.sqrt(2.0).astype(h.dtype)),
+    "erf_scaled": lambda h: jax.lax.erf(h / jnp.sqrt(2.0).astype(h.dtype)),
     "relu": lambda h: jnp.maximum(h, 0),
 }
 """Activations whose Gaussian averages are closed formulas."""
+
+RENAMED = {"erf": "erf_scaled"}
+"""Old spellings, and what they are called now."""
 
 _SMOOTH = ("tanh", "gelu", "softplus", "linear", "scaled_tanh")
 """Further names, of activations with a continuous derivative."""
@@ -39,15 +42,10 @@ def activation_of(spec: Any) -> str | Activation:
         base = spec.split("(")[0].strip()
         if spec in CLOSED:
             return spec
-        one_of("activation", base, (*CLOSED, *_SMOOTH))
+        one_of("activation", base, (*CLOSED, *_SMOOTH), RENAMED)
     found = kernel_activation(spec)
     if found is kernel_activation("relu"):
         return "relu"
-    if found.name in CLOSED:
-        raise InvalidProblem(
-            f"The activation {found.name!r} has another meaning here, erf(u/sqrt 2); give the name "
-            "for that one, or the function itself (such as jax.lax.erf) for yours."
-        )
     if not found.smooth:
         raise InvalidProblem(
             f"The activation {found.config()} has a kink, where quadrature fails; use one with a "

@@ -14,7 +14,7 @@ from orderparam.online.theory.committee import erf_moments, relu_moments
 from orderparam.online.theory.moments import Bins, Fixed, Moments, State, quadratic_moments
 from orderparam.online.theory.smooth import generic_loss, generic_moments
 
-MOMENTS = {"quadratic": quadratic_moments, "erf": erf_moments, "relu": relu_moments}
+MOMENTS = {"quadratic": quadratic_moments, "erf_scaled": erf_moments, "relu": relu_moments}
 
 
 class Rule(eqx.Module):

@@ -21,7 +21,7 @@ def test_points_equal_separate_solves(monkeypatch, capacity):
     original = together.grown
     monkeypatch.setattr(together, "grown", lambda s: grown.append(1) or original(s))
     method = Causal(512, 2, 1e-4, capacity=capacity)
-    found = op.kernels.sweep(
+    found = op.kernels.batched(
         PROBLEM, gamma0=[0.5, 2.0], learning_rate=[0.2, 0.6], method=method, progress=False
     )
     assert list(found) == [(0.5, 0.2), (0.5, 0.6), (2.0, 0.2), (2.0, 0.6)]
@@ -41,16 +41,16 @@ def test_points_equal_separate_solves(monkeypatch, capacity):
 def test_predictions_of_an_approximation_follow_its_own_program():
     method = op.kernels.GradientIndependence(256, 2, 1e-2)
     problem = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.5, steps=6)
-    found = op.kernels.sweep(problem, gamma0=[2.0], method=method, progress=False)[2.0, 0.5]
+    found = op.kernels.batched(problem, gamma0=[2.0], method=method, progress=False)[2.0, 0.5]
     alone = op.solve(replace(problem, gamma0=2.0), method, progress=False)
     np.testing.assert_allclose(found["f"], alone["f"], rtol=1e-8, atol=1e-10)
     with pytest.raises(UnsupportedCombination, match="momentum"):
-        op.kernels.sweep(replace(problem, momentum=0.5), method=method, progress=False)
+        op.kernels.batched(replace(problem, momentum=0.5), method=method, progress=False)
 
 
 def test_a_point_that_diverges_does_not_stop_the_others():
     problem = op.kernels.KernelEvolution(MLP(1, "linear"), DATA, steps=40)
-    found = op.kernels.sweep(
+    found = op.kernels.batched(
         problem, learning_rate=[0.2, 60.0], method=Causal(256, 2, 1e-3), progress=False
     )
     verdicts = [solution.verdict for solution in found.values()]
@@ -59,8 +59,8 @@ def test_a_point_that_diverges_does_not_stop_the_others():
 
 def test_what_a_sweep_cannot_do_is_said_first():
     with pytest.raises(UnsupportedCombination, match="call solve"):
-        op.kernels.sweep(PROBLEM, save=op.SavePlan(two_time=True))
+        op.kernels.batched(PROBLEM, save=op.SavePlan(two_time=True))
     with pytest.raises(InvalidProblem, match="at least one"):
-        op.kernels.sweep(PROBLEM, gamma0=[])
+        op.kernels.batched(PROBLEM, gamma0=[])
     with pytest.raises(InvalidProblem, match="gamma0"):
-        op.kernels.sweep(PROBLEM, gamma0=[1.0, -1.0])
+        op.kernels.batched(PROBLEM, gamma0=[1.0, -1.0])
