@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -122,6 +123,7 @@ def _predictions(
     return _descend(kernel, y, rates, momentum, indices, bounds, problem.loss)
 
 
+@partial(jax.jit, static_argnames="loss")
 def _descend(
     kernel: Float[Array, "sample train"],
     y: Float[Array, "train output"],
@@ -148,4 +150,4 @@ def _descend(
         return fv, (fv[0], weights(bound[1]) @ named.value(fv[0][:train], y))
 
     zero = jnp.zeros((kernel.shape[0], y.shape[1]))
-    return jax.jit(lambda: lax.scan(observe, (zero, zero), bounds)[1])()
+    return lax.scan(observe, (zero, zero), bounds)[1]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import UnsupportedCombination
-from orderparam.numerics.activations import activation
+from orderparam.numerics.activations import activation, values_and_slopes
 from orderparam.results import Solution
 
 LARGEST = 10**7
@@ -61,8 +61,7 @@ def first_predictions(
     values = []
     for _ in range(steps + 1):
         with jax.enable_x64(True):
-            features = np.asarray(jax.jit(phi)(h))
-            slopes = np.asarray(jax.jit(phi.derivative)(h))
+            features, slopes = map(np.asarray, values_and_slopes(phi, h))
         values.append(features @ (weights * w) / gamma0)
         delta = rate * gamma0 * (y - values[-1])
         h = h + kernel @ (delta[:, None] * slopes * w)

@@ -4,10 +4,13 @@ Features are `x / sqrt(d)` throughout; the objective is the sum of losses plus t
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from orderparam.errors import NotConverged, UnsupportedCombination
 from orderparam.mixtures.experiment.descent import Objective, accelerated, reweighted
@@ -155,13 +158,12 @@ def _own(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray
 def penalty_prox(penalty: Penalty, strength: float) -> Callable[[np.ndarray, float], np.ndarray]:
     """`argmin strength r(w) + curvature |w|^2/2 - B w` in NumPy."""
     if isinstance(penalty, CustomPenalty):
-        import jax
-
-        compiled = jax.jit(penalty.prox)
 
         def custom(B: np.ndarray, curvature: float) -> np.ndarray:
             with jax.enable_x64(True):
-                return np.asarray(compiled(B, np.full_like(B, curvature), np.asarray(strength)))
+                return np.asarray(
+                    _custom_prox(penalty, B, np.full_like(B, curvature), np.asarray(strength))
+                )
 
         return custom
     ratio = penalty.l1_ratio if isinstance(penalty, ElasticNet) else 0.0
@@ -176,13 +178,11 @@ def penalty_prox(penalty: Penalty, strength: float) -> Callable[[np.ndarray, flo
 def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """`dl/dz` of a smooth loss in NumPy."""
     if isinstance(loss, CustomLoss):
-        import jax
-
-        slope = jax.jit(jax.vmap(jax.grad(loss.fun, argnums=1)))
+        fun = loss.fun
 
         def custom(y: np.ndarray, z: np.ndarray) -> np.ndarray:
             with jax.enable_x64(True):
-                return np.asarray(slope(y, z))
+                return np.asarray(_custom_slope(fun, y, z))
 
         return custom
 
@@ -193,3 +193,14 @@ def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         return -y / (1 + np.exp(np.clip(y * z, -700, 700)))
 
     return logistic
+
+
+# Compiled once for a function and a shape, not once for a fit.
+@eqx.filter_jit
+def _custom_prox(penalty: CustomPenalty, B: Array, curvature: Array, strength: Array) -> Array:
+    return penalty.prox(B, curvature, strength)
+
+
+@partial(jax.jit, static_argnums=0)
+def _custom_slope(fun: Callable[[Array, Array], Array], y: Array, z: Array) -> Array:
+    return jax.vmap(jax.grad(fun, argnums=1))(y, z)

@@ -73,6 +73,6 @@ def _channel(loss: Loss, omega: Array, V: Array, code: Array) -> tuple[Array, Ar
         z, slope = softmax_prox(jnp.asarray(simplex(len(code) + 1)), code, omega, V)
         return loss.force(code, z), slope
     raise UnsupportedCombination(
-        f"Message passing takes square, logistic, custom, hinge and softmax losses, not "
+        f"Message passing takes squared, logistic, custom, hinge and softmax losses, not "
         f"{loss.name!r}."
     )

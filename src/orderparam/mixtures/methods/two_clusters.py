@@ -159,5 +159,5 @@ def _require_two(problem: MixtureERM) -> None:
     if not fits:
         raise UnsupportedCombination(
             "The method two-clusters takes two opposite clusters of one diagonal covariance with "
-            "square, logistic or hinge loss, l2 and no class weights; use SaddlePoint."
+            "squared, logistic or hinge loss, l2 and no class weights; use SaddlePoint."
         )
