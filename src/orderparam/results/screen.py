@@ -34,25 +34,27 @@ def with_error(value: float, se: float | None) -> str:
 
 
 def screen(dataset: xr.Dataset) -> str:
-    """The status screen of a result as plain text."""
+    """The status screen of a result as plain text, at most twelve lines.
+
+    Entries are whole: what does not fit is counted, and the attribute named that holds it.
+    """
     attrs = dataset.attrs
-    method = json.loads(attrs["method"])
     verdict = Verdict(attrs["verdict"])
-    named = [str(n) for n in dataset.data_vars if not str(n).endswith("_se")]
-    lines = [f"Solution: {attrs['family']}, {attrs['kind']}"]
+    method, problem = json.loads(attrs["method"]), json.loads(attrs["problem"])
+    names = [str(n) for n in dataset.data_vars if not str(n).endswith("_se")]
+    sizes = [f"{dim} {size}" for dim, size in dataset.sizes.items()]
     rows = {
-        "method": _settings(method),
-        "verdict": f"{verdict.value}: {verdict.remedy}",
-        "message": attrs["message"],
-        "sizes": ", ".join(f"{dim} {size}" for dim, size in dataset.sizes.items()),
-        "variables": f"{', '.join(named)} ({dataset.nbytes / 2**20:.3g} MiB)",
-        "final loss": _final_loss(dataset),
-        "diagnostics": _settings(json.loads(attrs["diagnostics"])),
-        "problem": _settings(json.loads(attrs["problem"])),
-        "run": _run(attrs),
-        "versions": _versions(attrs),
-        "created": attrs.get("created", ""),
+        "verdict": _fitted([f"{verdict.value}: {verdict.remedy}"], "verdict", 2, " "),
+        "message": _fitted(_sentences(attrs["message"]), "message", 2, " "),
+        "problem": _fitted(_settings(problem, "kind"), "problem", 2),
+        "method": _fitted(_settings(method, "name"), "method"),
+        "sizes": _fitted(sizes, "dataset.sizes"),
+        "variables": _fitted([*names, f"{dataset.nbytes / 2**20:.3g} MiB"], "variables"),
+        "final loss": _fitted(_final_loss(dataset), "dataset"),
+        "diagnostics": _fitted(_settings(json.loads(attrs["diagnostics"])), "diagnostics"),
+        "run": _fitted(_run(attrs), "dataset.attrs"),
     }
+    lines = [f"Solution: {attrs['family']}, {attrs['kind']}"]
     lines += [_row(label, text) for label, text in rows.items() if text]
     return "\n".join(lines)
 
@@ -73,31 +75,48 @@ def _row(label: str, text: str) -> str:
     )
 
 
-def _settings(values: dict[str, Any]) -> str:
-    """Plain values in a row; long ones are cut, since the attributes hold them in full."""
-    parts = []
+def _fitted(items: list[str], where: str, lines: int = 1, joint: str = ", ") -> str:
+    """The first items, whole, in a number of lines; what is left out is counted, not cut."""
+    for kept in range(len(items), 0, -1):
+        left = len(items) - kept
+        more = f"{joint}and {left} more in `.{where}`" if left else ""
+        text = joint.join(items[:kept]) + more
+        if _row("", text).count("\n") < lines:
+            return text
+    return f"in `.{where}`" if items else ""
+
+
+def _settings(values: dict[str, Any], head: str = "") -> list[str]:
+    """Plain values as `key=value`, the head alone first, nested ones last by their own name."""
+    parts = [str(values[head])] if head in values else []
+    nested = []
     for key, value in values.items():
-        text = f"{value:.6g}" if isinstance(value, float) else str(value)
-        parts.append(text if key == "name" else f"{key}={_shortened(text)}")
-    return ", ".join(parts)
+        if isinstance(value, dict):
+            named = next((value[k] for k in ("kind", "name") if k in value), None)
+            if named is not None:
+                nested.append(f"{key}={named}")
+        elif key != head and value is not None and not isinstance(value, list):
+            parts.append(f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}")
+    return parts + nested
 
 
-def _shortened(text: str, limit: int = 60) -> str:
-    """At most `limit` characters of `text`."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+def _sentences(text: str) -> list[str]:
+    """The sentences of a message."""
+    parts = text.replace(". ", ".\n").split("\n")
+    return [part for part in parts if part]
 
 
-def _final_loss(dataset: xr.Dataset) -> str:
+def _final_loss(dataset: xr.Dataset) -> list[str]:
     """The last loss of a theory, or of an experiment at each size as mean over its seeds."""
     if "loss" not in dataset or "time" not in dataset["loss"].dims or not dataset.sizes["time"]:
-        return ""
+        return []
     loss = dataset["loss"].isel(time=-1)
     if loss.ndim == 0:
         error = dataset["loss_se"].isel(time=-1).item() if "loss_se" in dataset else None
-        return with_error(loss.item(), error)
+        return [with_error(loss.item(), error)]
     size = size_of(loss)
     if loss.dims != (size, "seed"):
-        return ""
+        return []
     valid = np.isfinite(loss.values)
     if "run_valid" in dataset:
         valid &= dataset["run_valid"].values
@@ -107,21 +126,17 @@ def _final_loss(dataset: xr.Dataset) -> str:
         error = runs.std(ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else None
         text = with_error(runs.mean(), error) if len(runs) else "no valid run"
         parts.append(f"{text} at {size} {number} ({len(runs)} seeds)")
-    return ", ".join(parts)
+    return parts
 
 
-def _run(attrs: dict[str, Any]) -> str:
-    """Seed, precision, device and times."""
+def _run(attrs: dict[str, Any]) -> list[str]:
+    """Seed, precision, device, times and versions."""
     parts = [f"seed {attrs['seed']}", attrs.get("precision", ""), attrs.get("device", "")]
     if "wall_time" in attrs:
         parts.append(f"{attrs['wall_time']:.3g} s")
     if "compile_time" in attrs:
-        parts.append(f"after {attrs['compile_time']:.3g} s of compilation")
-    return ", ".join(part for part in parts if part)
-
-
-def _versions(attrs: dict[str, Any]) -> str:
-    """Versions of the library and of what it stands on."""
-    names = {"library_version": "orderparam", "jax_version": "jax", "numpy_version": "numpy"}
-    names["python_version"] = "python"
-    return ", ".join(f"{name} {attrs[key]}" for key, name in names.items() if key in attrs)
+        parts.append(f"{attrs['compile_time']:.3g} s of compilation")
+    for key, name in (("library_version", "orderparam"), ("jax_version", "jax")):
+        if key in attrs:
+            parts.append(f"{name} {attrs[key]}")
+    return [part for part in parts if part]

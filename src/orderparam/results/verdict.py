@@ -26,9 +26,7 @@ class Verdict(StrEnum):
 
 
 _REMEDIES = {
-    Verdict.CONVERGED: (
-        "Every number reached its stated accuracy, so nothing needs to be done; use the result."
-    ),
+    Verdict.CONVERGED: ("Each number is as accurate as the method promises; use it as it is."),
     Verdict.NOT_CONVERGED: (
         "The iteration used up its budget before it reached its tolerance; allow more iterations, "
         "damp the iteration more strongly or accept a larger tolerance."
@@ -46,8 +44,8 @@ _REMEDIES = {
         "samples or the tolerance of the method."
     ),
     Verdict.ERROR_TOO_LARGE: (
-        "The standard errors are above the accuracy asked for; raise the number of samples or of "
-        "replicates."
+        "An error is above what the method promises; against standard errors raise samples or "
+        "replicates, against truncation lower `tolerance`."
     ),
     Verdict.CANCELLED: (
         "The run was stopped before its last step, and later steps are missing; start it again to "

@@ -54,8 +54,8 @@ def diagnose(runs: Sequence[Run], coarser: Run, notes: list[str]) -> dict[str, A
     ):
         if shift > 3 * se:
             notes.append(
-                f"Truncation moves the {what} by {shift:.1e} of {unit}, more than "
-                f"its standard error {se:.1e}; lower `tolerance` to reduce it."
+                f"The larger error of the {what} is truncation, {shift:.1e} of {unit} (standard "
+                f"error {se:.1e}), which falls with `tolerance`."
             )
     return {
         "replicates": len(runs),
