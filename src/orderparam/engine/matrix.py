@@ -14,7 +14,7 @@ are the blocks of one such matrix (see `taps`): X and Y are shared, and each dir
 image U or R and one coefficient C per block.
 
 Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 2020; Bordelon &
-Pehlevan 2022 (engine.md sections 2-3).
+Pehlevan 2022; docs/theory/engine.md, Conditioning, The compressed form, Trained matrices.
 """
 
 from typing import Any

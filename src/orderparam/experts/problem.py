@@ -89,7 +89,8 @@ class Ladder(ScalingProblem):
     Raises:
         InvalidProblem, UnsupportedCombination: If a value or a combination is not allowed.
 
-    Source: Vankadara et al. (2026); experts.md sections 2, 5, 6.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Counting, Coordinate check, Measured
+    exponents.
 
     Example:
         >>> Ladder(regime="II", parameterization="mssp").plan()["expert_out"].std
@@ -147,7 +148,7 @@ class Transfer(ScalingProblem):
     Raises:
         InvalidProblem, UnsupportedCombination: If a value or a combination is not allowed.
 
-    Source: Vankadara et al. (2026); experts.md section 7.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Learning-rate transfer.
     """
 
     factors: tuple[float, ...] = eqx.field(static=True)

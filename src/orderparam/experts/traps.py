@@ -70,7 +70,7 @@ class Trap(Problem):
     Raises:
         InvalidProblem: If there is no such trap.
 
-    Source: Vankadara et al. (2026); experts.md sections 3.6, 12, 14.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Traps, What is refused.
 
     Example:
         >>> Trap("identical-experts").expected()

@@ -48,7 +48,8 @@ class KernelEvolution(Problem):
     Raises:
         InvalidProblem: If a value is outside its range.
 
-    Source: Bordelon & Pehlevan (2022); kernels.md sections 1-3.
+    Source: Bordelon & Pehlevan (2022); docs/theory/kernels.md, Network and scaling, Single-site
+    equations.
     """
 
     family: ClassVar[str] = "kernels"

@@ -37,7 +37,7 @@ class MessagePassing(MixtureERM):
         InvalidProblem: If a value is outside its range.
         UnsupportedCombination: If loss, penalty and mixture do not fit together.
 
-    Source: mixtures.md section 9; Bayati and Montanari (2011).
+    Source: docs/theory/mixtures.md, Message passing; Bayati and Montanari (2011).
     """
 
     family: ClassVar[str] = "mixtures"

@@ -43,7 +43,7 @@ class MixtureERM(Problem):
         InvalidProblem: If a value is outside its range.
         UnsupportedCombination: If loss, penalty and mixture do not fit together.
 
-    Source: Loureiro et al. (2021); mixtures.md sections 1 and 2.
+    Source: Loureiro et al. (2021); docs/theory/mixtures.md, What is described, Field equations.
     """
 
     family: ClassVar[str] = "mixtures"

@@ -44,7 +44,7 @@ class CovariateShift(MixtureERM):
         InvalidProblem: If a value is outside its range.
         UnsupportedCombination: If loss, penalty and mixture do not fit together.
 
-    Source: mixtures.md section 14; exact for the reason of section 2.2.
+    Source: docs/theory/mixtures.md, Covariate shift; exact for the reason given there.
     """
 
     family: ClassVar[str] = "mixtures"

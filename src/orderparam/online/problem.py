@@ -56,7 +56,8 @@ class TeacherStudent(Problem):
     Raises:
         InvalidProblem: If a value is outside its range.
 
-    Source: Bocchi et al. (2026); Saad & Solla (1995) for erf; online.md sections 1, 8, 9.
+    Source: Bocchi et al. (2026); Saad & Solla (1995) for erf; docs/theory/online.md, What is
+    described, Equations of motion, Variants.
 
     Example:
         >>> start = Overlaps(Q=[[1.0]], M=[[0.1]])

@@ -1,6 +1,7 @@
 """Checkable claims about scaling: which terms keep their size, and what that is good for.
 
-Tolerances are those of the theory page. A fitted exponent also may be off by three standard errors.
+Tolerances are those of docs/theory/experts.md, Claims and tolerances. A fitted exponent also may be
+off by three standard errors.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,7 @@ START = ("agg/base", "back/signal", "back/base")
 
 
 def base_terms(pairs: Sequence[Pair]) -> list[Finding]:
-    """C1-C3: what the initial weights of the experts give, forward and backward."""
+    """What the initial weights of the experts give, forward and backward."""
     return [
         _against(pair, name, later, 0.1)
         for pair in trained(pairs)
@@ -38,7 +39,7 @@ def base_terms(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def initial_terms(pairs: Sequence[Pair]) -> list[Finding]:
-    """G1: the three terms at the start stay with the rule that counting calls stable, alone."""
+    """The three terms at the start stay with the rule that counting calls stable, alone."""
     found = []
     for pair in trained(pairs):
         lines = [exponent(pair, name, 0) for name in START]
@@ -55,7 +56,7 @@ def initial_terms(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def learned_term(pairs: Sequence[Pair]) -> list[Finding]:
-    """C5: the part that the experts' updates learn keeps its size; late it may shrink a little."""
+    """The part that the experts' updates learn keeps its size; late it may shrink a little."""
     found = []
     for pair in trained(pairs):
         for step, low, high in ((1, -0.15, 0.15), (steps(pair)[-1], -0.25, 0.15)):
@@ -64,7 +65,7 @@ def learned_term(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def router_start(pairs: Sequence[Pair]) -> list[Finding]:
-    """C4, regime I: logits at the start shrink or are zero, as does their spread over experts.
+    """In regime I: logits at the start shrink or are zero, as does their spread over experts.
 
     Adam gives the first step its full size in the direction of each expert's own gradient, which
     at a zero router differs between experts by chance: the spread is then of order one at once.
@@ -87,7 +88,7 @@ def router_start(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def gradients(pairs: Sequence[Pair]) -> list[Finding]:
-    """C7: after alignment gradients follow epsilon, where counting finds the model stable."""
+    """After alignment gradients follow epsilon, where counting finds the model stable."""
     found = []
     for pair in trained(pairs):
         roles = rebuilt(pair.theory).reference.roles
@@ -97,7 +98,7 @@ def gradients(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def expert_outputs(pairs: Sequence[Pair]) -> list[Finding]:
-    """C8, C9, regime II: outputs of single experts grow by design; that of the model shrinks."""
+    """In regime II: outputs of single experts grow by design; that of the model shrinks."""
     found = []
     for pair in trained(pairs):
         if pair.theory.problem["regime"] == "II":
@@ -132,7 +133,7 @@ def scale_stable(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def trap_outcomes(pairs: Sequence[Pair]) -> list[Finding]:
-    """S1-S4: each trap does what it says, and its remedy avoids it."""
+    """Each trap does what it says, and its remedy avoids it."""
     found = []
     for pair in trained(pairs):
         problem = rebuilt(pair.theory)

@@ -12,7 +12,7 @@ from orderparam.results.pair import Pair
 
 
 def rate_transfers(pairs: Sequence[Pair]) -> list[Finding]:
-    """R1: in a scale-stable parameterization the optimum moves by one step of the grid at most.
+    """In a scale-stable parameterization the optimum moves by one step of the grid at most.
 
     For SGD in another one it moves farther or leaves the grid, or the best loss gets worse. With
     Adam nothing is claimed of it, because its optimum was not seen to move.
@@ -38,7 +38,7 @@ def rate_transfers(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def size_helps(pairs: Sequence[Pair]) -> list[Finding]:
-    """R1: at a fixed learning rate larger models are better, if and only if scale-stable.
+    """At a fixed learning rate larger models are better, if and only if scale-stable.
 
     The rate is the best one of the smallest size for SGD, and the smallest of the grid for Adam,
     since near the optimum Adam makes all parameterizations equal.

@@ -119,7 +119,7 @@ def coordinate_check(
     Cost:
         `seeds` trainings of `max(steps)` steps of every size; memory of twice the largest model.
 
-    Source: Vankadara et al. (2026); experts.md section 5.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Coordinate check.
     """
     found = measure_ladder(builder, sizes, steps, seeds, parameterization, progress, **settings)
     scale = np.array(found.solution["size"].values, dtype=float)

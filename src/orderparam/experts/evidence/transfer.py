@@ -113,7 +113,7 @@ def learning_rate_transfer(
     Cost:
         `len(sizes) x len(factors) x seeds` trainings.
 
-    Source: Vankadara et al. (2026); experts.md section 7.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Learning-rate transfer.
     """
     loss = sweep_losses(
         builder, sizes, factors, steps, seeds, parameterization, progress, **settings

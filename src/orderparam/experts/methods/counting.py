@@ -25,7 +25,8 @@ class Counting(Method):
     `Transfer` the ratio 1 of best learning rates that scale stability asks for, for a `Trap` what
     happens in it.
 
-    Source: Vankadara et al. (2026); experts.md sections 2, 3, 14.
+    Source: Vankadara et al. (2026); docs/theory/experts.md, Counting, The muP table, Exponents by
+    counting, Traps.
     """
 
     family: ClassVar[str] = "experts"

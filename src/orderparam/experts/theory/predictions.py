@@ -11,7 +11,8 @@ A parameterization in which none of them shrinks or grows, nor the router's logi
 updates follow the gradient, is scale-stable: there everything else keeps its size too. Elsewhere
 only what follows from the initial weights is predicted, and what the step of Adam alone decides.
 
-Source: Vankadara et al. (2026); experts.md sections 2, 3, 5.
+Source: Vankadara et al. (2026); docs/theory/experts.md, Where muP loses terms, Exponents by
+counting.
 """
 
 import math

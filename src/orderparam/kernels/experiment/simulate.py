@@ -75,7 +75,8 @@ def simulate_networks(
     convolution times positions and offsets, resp. times offsets, and the tangent kernel needs the
     gradient of every sample at once.
 
-    Source: Bordelon & Pehlevan (2022), section 2.
+    Source: Bordelon & Pehlevan (2022), section 2; docs/theory/kernels.md, Networks to compare
+    with.
     """
     sizes = _counts("width", widths)
     runs = _counts("seeds", seeds)

@@ -50,7 +50,8 @@ class Alternating(KernelMethod):
 
     Cost: O(L S (P T)^3) time per round, O(L P T (S + P T)) memory.
 
-    Source: Bordelon & Pehlevan (2022), alternating sampling algorithm.
+    Source: Bordelon & Pehlevan (2022), alternating sampling algorithm;
+    docs/theory/kernels.md, Alternating sampling.
     """
 
     name: ClassVar[str] = "alternating"

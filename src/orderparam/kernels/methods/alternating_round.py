@@ -7,7 +7,8 @@ Gaussian fields of all events are drawn at once, the single-site equations
 
 are solved forward in time for every draw, and averages give new kernels and responses.
 
-Source: Bordelon & Pehlevan (2022), section 3 and its sampling algorithm.
+Source: Bordelon & Pehlevan (2022), section 3 and its sampling algorithm; docs/theory/kernels.md,
+Alternating sampling.
 """
 
 from typing import Any, NamedTuple

@@ -47,7 +47,8 @@ class Causal(KernelMethod):
     Cost: O(P S r) time per step and layer and O(S r) memory, r the rank of the histories, which
     saturates: time is linear in the number of steps for smooth activations.
 
-    Source: Bordelon & Pehlevan (2022), discrete time; engine.md sections 2-4.
+    Source: Bordelon & Pehlevan (2022), discrete time; docs/theory/kernels.md, Causal solution;
+    docs/theory/engine.md, Sampled spaces, Errors, Cost.
     """
 
     name: ClassVar[str] = "causal"

@@ -28,7 +28,8 @@ class ExactLinear(KernelMethod):
 
     Cost: O(P r^2) time per step and layer, O(r^2) memory, r the rank of the histories.
 
-    Source: Bordelon & Pehlevan (2022), deep linear networks; engine.md section 4.
+    Source: Bordelon & Pehlevan (2022), deep linear networks; docs/theory/kernels.md, Exact
+    solution of linear networks; docs/theory/engine.md, Exact Gaussian spaces.
     """
 
     name: ClassVar[str] = "exact-linear"

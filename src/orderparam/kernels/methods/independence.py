@@ -61,7 +61,8 @@ class GradientIndependence(Causal):
 
     Cost: That of `Causal`.
 
-    Source: Bordelon & Pehlevan (2022), gradient independence ansatz.
+    Source: Bordelon & Pehlevan (2022), gradient independence ansatz; docs/theory/kernels.md,
+    Gradient independence.
     """
 
     name: ClassVar[str] = "gradient-independence"

@@ -9,7 +9,8 @@ causal matrices C and D of what training adds,
 are solved by h = (1 - M N)^{-1} (u + M r) and g = (1 - N M)^{-1} (r + N u), so that all kernels
 and responses are explicit functions of each other.
 
-Source: Bordelon & Pehlevan (2022), deep linear networks; kernels.md section 4.
+Source: Bordelon & Pehlevan (2022), deep linear networks; docs/theory/kernels.md, Closed
+equations of linear networks.
 """
 
 import time

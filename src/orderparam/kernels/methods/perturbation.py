@@ -44,7 +44,8 @@ class Perturbation(KernelMethod):
 
     Cost: Twice that of `Causal` at this tolerance.
 
-    Source: Bordelon & Pehlevan (2022), perturbation theory in the feature-learning strength.
+    Source: Bordelon & Pehlevan (2022); docs/theory/kernels.md, Perturbation in the
+    feature-learning strength.
     """
 
     name: ClassVar[str] = "perturbation"

@@ -33,7 +33,8 @@ class StaticNTK(KernelMethod):
 
     Cost: O(P^2) time per step; O(P^2) memory and O(L P^2) quadratures of 40^2 nodes at the start.
 
-    Source: Jacot et al. (2018); Bordelon & Pehlevan (2022), section 3 (lazy limit).
+    Source: Jacot et al. (2018); Bordelon & Pehlevan (2022), section 3 (lazy limit);
+    docs/theory/kernels.md, Static kernels.
     """
 
     name: ClassVar[str] = "static-ntk"

@@ -43,7 +43,7 @@ class CNN(Network):
     Raises:
         InvalidProblem: If a value is outside its range.
 
-    Source: kernels.md section 5; Bordelon & Pehlevan (2022), convolutional networks.
+    Source: Bordelon & Pehlevan (2022); docs/theory/kernels.md, Convolutional networks.
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)

@@ -89,7 +89,7 @@ class MLP(Network):
 
     Arguments as in `Network`.
 
-    Source: Bordelon & Pehlevan (2022), equation 1.
+    Source: Bordelon & Pehlevan (2022), equation 1; docs/theory/kernels.md, Network and scaling.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class ResNet(Network):
     Raises:
         InvalidProblem: If a value is outside its range.
 
-    Source: kernels.md section 5; depth scaling as in Bordelon et al. (2024), depthwise transfer.
+    Source: docs/theory/kernels.md, Residual networks; depth scaling as in Bordelon et al. (2024).
     """
 
     branch_exponent: float = eqx.field(static=True)

@@ -8,7 +8,7 @@ engine matrix with variance sigma^2/K, K the number of offsets. The spaces are t
 every sample and position is a vector in them. Patches A_a of the inputs, scaled by 1/sqrt(C K),
 meet one vector V per entry. Pooled readout: z^L_a = w/A; flattened: z^L_a = w_a/sqrt(A).
 
-Source: kernels.md section 5; Bordelon & Pehlevan (2022), convolutional networks.
+Source: Bordelon & Pehlevan (2022); docs/theory/kernels.md, Convolutional networks.
 """
 
 from collections.abc import Callable

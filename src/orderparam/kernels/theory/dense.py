@@ -12,7 +12,8 @@ with z^L = w and g^L = phi'(h^L) w. The input weights W^0 enter as vectors V, on
 the inputs, x_mu / sqrt(D) = sum_r A_{mu r} e_r. Rows of backward fields are ordered by sample, then
 output.
 
-Source: Bordelon & Pehlevan (2022), equations 1-3; kernels.md sections 1-3 and 5.
+Source: Bordelon & Pehlevan (2022), equations 1-3; docs/theory/kernels.md, Single-site equations,
+One step of training, Residual networks.
 """
 
 import jax.numpy as jnp

@@ -35,7 +35,8 @@ def initial_kernels(
     kernels are those of each of them. Cost O(L P^2); smooth activations are accurate to rounding,
     kinked ones to about 1 %.
 
-    Source: Bordelon & Pehlevan (2022), section 3 (lazy limit).
+    Source: Bordelon & Pehlevan (2022), section 3 (lazy limit); docs/theory/kernels.md, Kernels
+    at initialisation.
     """
     residual, s = isinstance(network, ResNet), network.branch_scale
     bias = network.bias_std**2

@@ -37,7 +37,8 @@ def convolutional_kernels(
 
     Cost: O(L K (P A)^2) time, O((P A)^2) memory a layer.
 
-    Source: Bordelon & Pehlevan (2022), section 3 (lazy limit) with positions.
+    Source: Bordelon & Pehlevan (2022), section 3 (lazy limit) with positions;
+    docs/theory/kernels.md, Kernels at initialisation, Convolutional networks.
     """
     count = len(x) * network.positions
     if count > LARGEST:

@@ -1,7 +1,7 @@
 """Kernel evolution as an engine program: one text for every kind of space.
 
 One step: forward through the layers, error signal, backward, observe, then update all weights
-(kernels.md sections 1-3).
+(docs/theory/kernels.md, One step of training).
 """
 
 import dataclasses

@@ -20,7 +20,7 @@ def tangent_kernel(
     layers behind residual branches have `r_l = 1/L`, all others 1. With C outputs the rows of `G`
     and K are samples times outputs, outputs fastest. Takes NumPy and JAX arrays.
 
-    Source: Bordelon & Pehlevan (2022), section 2; kernels.md section 2.
+    Source: Bordelon & Pehlevan (2022), section 2; docs/theory/kernels.md, Tangent kernel.
     """
     bias = 1.0 if network.biases else 0.0
     inside = network.branch_rate * network.branch_scale**2

@@ -42,7 +42,7 @@ def first_predictions(
 
     Cost: O(nodes^(P + 1)) time and memory.
 
-    Source: Yang & Hu (2021), section 6; kernels.md section 3.
+    Source: Yang & Hu (2021), section 6; docs/theory/kernels.md, Two steps by quadrature.
     """
     problem = solution.problem
     count = problem["data"]["count"]

@@ -90,7 +90,7 @@ def learning_curve(
 
     Cost: one theory point and `2 * splits` fits for each alpha.
 
-    Source: mixtures.md section 10.
+    Source: docs/theory/mixtures.md, Real data.
     """
     data = array("X", X)
     (rounds,) = integers("splits", splits)

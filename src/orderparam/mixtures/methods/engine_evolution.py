@@ -39,7 +39,7 @@ class EngineEvolution(Method):
         samples: Points of each space, a power of two.
         replicates: Independent scramblings.
 
-    Source: engine.md; mixtures.md section 9.2.
+    Source: docs/theory/engine.md, Conditioning; docs/theory/mixtures.md, Message passing.
     """
 
     family: ClassVar[str] = "mixtures"

@@ -51,7 +51,7 @@ class Ridge(Method):
 
     Cost: vector operations over atoms, or some ten factorisations for full covariances.
 
-    Source: mixtures.md section 4.2.
+    Source: docs/theory/mixtures.md, Ridge regression.
     """
 
     family: ClassVar[str] = "mixtures"

@@ -55,7 +55,8 @@ class SaddlePoint(Method):
     Cost: per evaluation `K * nodes` proximal points and one pass over the atoms, or one
     factorisation of size L d for full covariances.
 
-    Source: Loureiro et al. (2021); mixtures.md sections 2 to 6.
+    Source: Loureiro et al. (2021); docs/theory/mixtures.md, Field equations, Weights under l2,
+    Smooth losses, Solving the equations.
     """
 
     family: ClassVar[str] = "mixtures"

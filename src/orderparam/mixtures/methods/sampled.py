@@ -51,7 +51,7 @@ class SampledWeights(Method):
 
     Cost: some 30 evaluations, each one factorisation and inverse of size d for every draw.
 
-    Source: mixtures.md section 2.5.
+    Source: docs/theory/mixtures.md, l1 on covariances that are not diagonal.
     """
 
     family: ClassVar[str] = "mixtures"

@@ -36,7 +36,8 @@ class StateEvolution(Method):
     Raises:
         InvalidProblem: If `nodes` is below 2.
 
-    Source: mixtures.md section 9.2; Bayati and Montanari (2011), Berthier et al. (2020).
+    Source: docs/theory/mixtures.md, Message passing; Bayati and Montanari (2011), Berthier et al.
+    (2020).
     """
 
     family: ClassVar[str] = "mixtures"

@@ -33,7 +33,7 @@ class TwoClusters(Method):
     instead of a derivative, and the four equations are solved by MINPACK: no step is shared with
     `SaddlePoint`, whose equations judge the result. A few seconds a point; a reference.
 
-    Source: mixtures.md section 4.1.
+    Source: docs/theory/mixtures.md, Two opposite clusters.
     """
 
     family: ClassVar[str] = "mixtures"

@@ -112,7 +112,7 @@ class CustomPenalty(Separable):
     Raises:
         InvalidProblem: If `prox` does not minimise, or `value` is not convex, at test points.
 
-    Source: mixtures.md section 1.3.
+    Source: docs/theory/mixtures.md, Separable penalties.
     """
 
     name: ClassVar[str] = "custom"

@@ -26,7 +26,7 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
         UnsupportedCombination: For other mixtures.
         InvalidProblem: If `alpha` is not positive.
 
-    Source: mixtures.md section 7.2.
+    Source: docs/theory/mixtures.md, Best possible errors.
     """
     if not 0 < alpha < np.inf:
         raise InvalidProblem(f"Argument `alpha` must be positive and finite, but is {alpha}.")

@@ -32,7 +32,7 @@ def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> f
         The threshold, or `None` where no formula is known (unequal covariances): there the
         vanishing of the hard margin shows it.
 
-    Source: mixtures.md section 8; for no signal the threshold is Cover's 2.
+    Source: docs/theory/mixtures.md, Separability; for no signal the threshold is Cover's 2.
     """
     mixture = rotated_to_diagonal(mixture)
     spectrum = mixture.spectrum

@@ -86,7 +86,8 @@ def escape_law(
         UnsupportedCombination: If the problem is not isotropic and quadratic.
         InvalidProblem: If there is no plateau to escape from, or no dimension.
 
-    Source: Bocchi et al. (2026); online.md sections 3.4, 4.4, 5.2.
+    Source: Bocchi et al. (2026); docs/theory/online.md, Escape from the plateau, Escape times,
+    SGD noise on the plateau.
     """
     numbers = isotropic(problem)
     delta = probability("margin", margin)

@@ -73,7 +73,7 @@ def hessian_spectrum(
             inputs.
         InvalidProblem: If there are many states, or N is too small.
 
-    Cost: O((p (p + p*))^3), whatever N. Source: online.md section 7.
+    Cost: O((p (p + p*))^3), whatever N. Source: docs/theory/online.md, Hessian.
     """
     if problem.activation != "quadratic" or problem.centering == "population":
         raise UnsupportedCombination(
@@ -141,7 +141,7 @@ def closed_spectrum(problem: TeacherStudent, point: str, dimension: int) -> list
     Returns:
         (eigenvalue, multiplicity), ascending; equal eigenvalues are listed together.
 
-    Source: online.md section 7.
+    Source: docs/theory/online.md, Hessian.
     """
     one_of("point", point, ("origin", "plateau", "solution"))
     numbers = isotropic(problem)

@@ -42,7 +42,8 @@ def polar_factor(
     """U V^T of the singular value decomposition M = U S V^T.
 
     Conserved by the overlap equations at every learning rate, label noise and weight decay where
-    A, B, T and Q(0) are multiples of the identity. Source: online.md section 4.2.
+    A, B, T and Q(0) are multiples of the identity. Source: docs/theory/online.md, Conserved
+    quantities.
     """
     left, _, right = np.linalg.svd(M, full_matrices=False)
     return left @ right
@@ -96,7 +97,7 @@ def selected_solution(problem: TeacherStudent, route: str = "polar") -> Selected
         UnsupportedCombination: If the second layers are not uniform or positive.
         NotConverged: If the route is `"ode"` and the duration ends more than 2 % from a solution.
 
-    Source: Bocchi et al. (2026); online.md section 4.3.
+    Source: Bocchi et al. (2026); docs/theory/online.md, Selected solution.
     """
     one_of("route", route, ("polar", "gram_schmidt", "ode"))
     require_unit_inputs(problem.spectrum, "The selected solution")
@@ -179,7 +180,7 @@ def conserved_matrix(
     Returns:
         X, and at which times the smallest eigenvalue of rho exceeds 1e-7 of Q's largest.
 
-    Source: online.md section 4.2 (b).
+    Source: docs/theory/online.md, Conserved quantities.
     """
     require_unit_inputs(problem.spectrum, "The conserved matrix")
     a = float(problem.A[0])

@@ -37,7 +37,7 @@ def critical_learning_rate(problem: TeacherStudent) -> float:
 
     Cost: two Jacobians and some sixty eigenvalue problems of p(p+1)/2 + p p* unknowns.
 
-    Source: online.md section 6.
+    Source: docs/theory/online.md, Stability limit and noise floor.
     """
     at = _zero_loss(problem)
     with jax.enable_x64(True):
@@ -61,7 +61,7 @@ def critical_learning_rate(problem: TeacherStudent) -> float:
 def _zero_loss(problem: TeacherStudent) -> Overlaps:
     """Overlaps of one zero-loss solution, W = A^-1/2 O B^1/2 W* with O the first p* columns of 1.
 
-    Source: online.md section 4.1.
+    Source: docs/theory/online.md, Zero-loss manifold.
     """
     drift = problem.offset + problem.shift * (problem.A.sum() - problem.B.sum())
     wrong = {

@@ -32,7 +32,7 @@ class ModalODE(IntegratedMethod):
     Cost: O(p) a step and trajectory. The integration takes about two thirds of the time of
     `OverlapODE` at (p, p*) = (4, 2) and (8, 4); events and labels, most of a solve, take the same.
 
-    Source: online.md section 3.6.
+    Source: docs/theory/online.md, Modal equations.
     """
 
     family: ClassVar[str] = "online"

@@ -78,7 +78,7 @@ class OverlapODE(IntegratedMethod):
     Cost: about 100 steps of O((p + p*)^3) per trajectory (quadratic), all compiled together; an
     activation without closed formulas adds `samples (p + p*)` values to each step and replicate.
 
-    Source: Bocchi et al. (2026); online.md sections 2, 10.
+    Source: Bocchi et al. (2026); docs/theory/online.md, Equations of motion, Integration.
     """
 
     family: ClassVar[str] = "online"

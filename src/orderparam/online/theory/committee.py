@@ -72,7 +72,8 @@ def assembled(
 def committee_moments(state: State, fixed: Fixed, integrals: Integrals) -> Moments:
     """Moments from closed integrals.
 
-    Cost: O(p^2 (p + p*)^2) integrals. Source: Saad & Solla (1995); online.md section 8.
+    Cost: O(p^2 (p + p*)^2) integrals. Source: Saad & Solla (1995); docs/theory/online.md,
+    General activations.
     """
     C, c = joint(state, fixed)
     units, students = np.arange(len(c)), np.arange(len(state.A))

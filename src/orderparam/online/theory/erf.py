@@ -1,6 +1,6 @@
 """Gaussian integrals of s(u) = erf(u/sqrt 2), all in closed form.
 
-Source: Saad & Solla (1995); online.md section 8.
+Source: Saad & Solla (1995); docs/theory/online.md, General activations.
 """
 
 import jax.numpy as jnp

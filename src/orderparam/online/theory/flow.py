@@ -127,7 +127,7 @@ def velocity(t: Any, state: State, args: tuple[Fixed, Rule]) -> State:
     spherical students, the projection that keeps Q_kk.
 
     Cost: O((p + p*)^3) for the quadratic activation, O(p^2 (p + p*)^2) for erf and ReLU.
-    Source: online.md sections 2.3, 8, 9.
+    Source: docs/theory/online.md, Equations of motion, Variants, Structured inputs.
     """
     fixed, rule = args
     student, teacher, square, readout = pulls(state, fixed, rule.activation)

@@ -50,7 +50,10 @@ class Isotropic:
         return 4 * self.eta * self.a * self.b * self.theta
 
     def plateau_norm(self) -> float:
-        """Q on the plateau; NaN where norms run away. Source: online.md section 3.2."""
+        """Q on the plateau; NaN where norms run away.
+
+        Source: docs/theory/online.md, Norm learning and plateau.
+        """
         a, b, p, q, theta = self.a, self.b, self.p, self.q, self.theta
         eta = self.eta * self.noise
         drive = b * q * theta + self.offset
@@ -94,7 +97,8 @@ class Isotropic:
     def tail_coefficient(self) -> float:
         """C of the loss C/t^2 of an overparameterised student without label noise; NaN for others.
 
-        The idle p - p* units forget their norm algebraically. Source: online.md section 3.5.
+        The idle p - p* units forget their norm algebraically. Source: docs/theory/online.md,
+        Saddles and convergence.
         """
         if self.p <= self.q or self.eta >= self.critical_learning_rate:
             return math.nan
@@ -106,7 +110,8 @@ class Isotropic:
     def plateau_noise(self) -> float:
         """r: SGD noise on the plateau adds to M(0) an independent matrix of r times its variance.
 
-        Source: online.md section 4.4, for a start with the plateau's norms.
+        Holds for a start with the plateau's norms. Source: docs/theory/online.md, SGD noise on
+        the plateau.
         """
         x, a, b, p, q = self.plateau_norm(), self.a, self.b, self.p, self.q
         spread = a**2 * x**2 * (p + 2) * (p + 4) - 2 * a * b * x * self.theta * (p + 2) * (q + 2)

@@ -55,7 +55,7 @@ class Modes(eqx.Module):
 def modal_velocity(t: Any, state: ModalState, args: tuple[Fixed, Rule, Modes]) -> ModalState:
     """Time derivative of the modes, that of the overlaps in their basis.
 
-    Cost: O(p). Source: online.md section 3.6.
+    Cost: O(p). Source: docs/theory/online.md, Modal equations.
     """
     fixed, rule, modes = args
     a, b, theta = modes.A[0], fixed.B[0], fixed.T[0, 0]

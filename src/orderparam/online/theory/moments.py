@@ -104,7 +104,7 @@ def quadratic_moments(state: State, fixed: Fixed) -> Moments:
     With D = W^T A W/N - W*^T B W*/N they contain m = tr D - offset, tau = tr D^2 and the overlaps
     G = W D W^T/N, H = W D W*^T/N, K = W D^2 W^T/N.
 
-    Cost: O((p + p*)^3). Source: online.md section 2.
+    Cost: O((p + p*)^3). Source: docs/theory/online.md, Quadratic activation.
     """
     Q, M, A = state
     T, B = fixed.T, fixed.B

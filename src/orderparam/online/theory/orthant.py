@@ -1,6 +1,6 @@
 """Moments of Gaussian vectors restricted to the positive orthant, up to four dimensions.
 
-Source: Plackett (1954) for four dimensions; online.md section 8.
+Source: Plackett (1954) for four dimensions; docs/theory/online.md, General activations.
 """
 
 import jax.numpy as jnp

@@ -1,6 +1,6 @@
 """Gaussian integrals of s(u) = max(0, u).
 
-Source: online.md section 8; Cho & Saul (2009) for the pair averages.
+Source: docs/theory/online.md, General activations; Cho & Saul (2009) for the pair averages.
 """
 
 from collections.abc import Iterable

@@ -101,7 +101,7 @@ def generic_moments(
         normals: Standard normals of p* + p coordinates, the same for the whole run.
         nodes: Nodes of the quadrature.
 
-    Source: online.md section 8.
+    Source: docs/theory/online.md, General activations.
     """
     C, _ = joint(state, fixed)
     p = len(state.A)
