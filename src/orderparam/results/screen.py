@@ -43,10 +43,14 @@ def screen(dataset: xr.Dataset) -> str:
     method, problem = json.loads(attrs["method"]), json.loads(attrs["problem"])
     names = [str(n) for n in dataset.data_vars if not str(n).endswith("_se")]
     sizes = [f"{dim} {size}" for dim, size in dataset.sizes.items()]
-    rows = {
+    said = {
         "verdict": _fitted([f"{verdict.value}: {verdict.remedy}"], "verdict", 2, " "),
         "message": _fitted(_sentences(attrs["message"]), "message", 2, " "),
-        "problem": _fitted(_settings(problem, "kind"), "problem", 2),
+    }
+    taken = sum(_row("", text).count("\n") + 1 for text in said.values() if text)
+    rows = {
+        **said,
+        "problem": _fitted(_settings(problem, "kind"), "problem", min(5 - taken, 2)),
         "method": _fitted(_settings(method, "name"), "method"),
         "sizes": _fitted(sizes, "dataset.sizes"),
         "variables": _fitted([*names, f"{dataset.nbytes / 2**20:.3g} MiB"], "variables"),

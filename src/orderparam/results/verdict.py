@@ -28,8 +28,8 @@ class Verdict(StrEnum):
 _REMEDIES = {
     Verdict.CONVERGED: ("Each number is as accurate as the method promises; use it as it is."),
     Verdict.NOT_CONVERGED: (
-        "The iteration used up its budget before it reached its tolerance; allow more iterations, "
-        "damp the iteration more strongly or accept a larger tolerance."
+        "The iteration used up its budget before it reached its tolerance; allow more of it, damp "
+        "more strongly or accept a larger tolerance."
     ),
     Verdict.DIVERGED: (
         "The loss grew without bound, as it does when the learning rate is above the stability "

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from orderparam.errors import NotConverged, UnsupportedCombination
 from orderparam.mixtures.experiment.descent import Objective, accelerated, reweighted
@@ -197,8 +198,10 @@ def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 # Compiled once for a function and a shape, not once for a fit.
 @eqx.filter_jit
-def _custom_prox(penalty: CustomPenalty, B: Array, curvature: Array, strength: Array) -> Array:
-    return penalty.prox(B, curvature, strength)
+def _custom_prox(
+    penalty: CustomPenalty, B: ArrayLike, curvature: ArrayLike, strength: ArrayLike
+) -> Array:
+    return penalty.prox(jnp.asarray(B), jnp.asarray(curvature), jnp.asarray(strength))
 
 
 @partial(jax.jit, static_argnums=0)
