@@ -6,13 +6,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 WORKERS ?= 2
 
-.PHONY: help demo check test test-torch validate bench clean .venv
+.PHONY: help demo check test test-torch test-bounds test-newest test-lowest validate bench clean .venv
 
 help:
 	@echo "demo        run the built-in study digits-kernels"
 	@echo "check       format, lint, types, docstrings, import contracts"
 	@echo "test        check, fast tests, examples in docstrings and documentation"
 	@echo "test-torch  install PyTorch, transformers, Optax and Flax, and run their tests"
+	@echo "test-bounds a short suite with the newest and with the lowest dependencies"
 	@echo "validate    agreement of theory and experiment at full size"
 	@echo "bench       speed and memory"
 	@echo "clean       remove the environment and everything generated"
@@ -49,6 +50,22 @@ test-torch: $(INSTALLED)
 	  echo "No part of orderparam uses PyTorch yet, so there is nothing to test with it."; \
 	fi
 
+# The bounds of pyproject.toml hold: the newest release of every dependency, and the lowest of each.
+# Neither environment sees the constraints; each is made anew, so that "newest" means today's.
+SHORT := tests/test_cli.py tests/test_conformance.py tests/test_names.py tests/test_compilation.py \
+  tests/results tests/comparison tests/plots tests/data tests/studies/test_runner.py
+
+test-bounds: test-newest test-lowest
+
+test-newest test-lowest: test-%:
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade pip
+	if [ $* = lowest ]; then $(PYTHON) constraints/lowest.py > .venv-lowest/lowest.txt; \
+	  else : > .venv-newest/newest.txt; fi
+	.venv-$*/bin/python -m pip install --quiet -c .venv-$*/$*.txt -e '.[test]'
+	.venv-$*/bin/python -m pip list --format freeze | grep -iE '^(jax|numpy|typer|equinox|scipy)='
+	.venv-$*/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider $(SHORT)
+
 validate: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) -m validate
 
@@ -56,5 +73,5 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist site src/orderparam.egg-info
+	rm -rf .venv .venv-* .pytest_cache .ruff_cache .hypothesis build dist site src/orderparam.egg-info
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -60,3 +60,10 @@ def test_files_of_before_are_read_with_the_new_names(tmp_path, version, loss):
     assert loaded.problem["loss"] == loss
     assert (loaded.problem == solved.problem) == (version == "0.1.0")
     np.testing.assert_array_equal(loaded["test_error"], solved["test_error"])
+
+
+def test_the_face_of_the_library_has_every_family():
+    from orderparam.families import FAMILIES
+
+    assert set(FAMILIES) <= set(op.__all__)
+    assert all(getattr(op, name).__all__ for name in FAMILIES)

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from orderparam.families import FAMILIES
+
 if TYPE_CHECKING:
     from orderparam import data, experts, kernels, mixtures, online
     from orderparam.comparison import compare
@@ -27,7 +29,6 @@ __all__ = [
 ]
 __version__ = "0.2.0"
 
-_FAMILIES = ("data", "experts", "kernels", "mixtures", "online")
 _HOMES = {
     "SavePlan": "contract",
     "check_theory": "conformance",
@@ -42,7 +43,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that the command line answers at once where nothing computes."""
-    if name in _FAMILIES:
+    if name == "data" or name in FAMILIES:
         return import_module(f"orderparam.{name}")
     if name in _HOMES:
         value = getattr(import_module(f"orderparam.{_HOMES[name]}"), name)

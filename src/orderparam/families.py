@@ -5,9 +5,12 @@ this package registers itself with `register(FAMILY)` when it is imported.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from orderparam.contract import Family, Kind, Problem
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+
+if TYPE_CHECKING:  # the face of the library reads the names below, and has to stay quick
+    from orderparam.contract import Family, Kind, Problem
 
 FAMILIES: dict[str, str] = {
     "experts": "orderparam.experts.family",
@@ -17,10 +20,10 @@ FAMILIES: dict[str, str] = {
 }
 """Module of each family that comes with the library, imported on first use."""
 
-_registered: dict[str, Family] = {}
+_registered: dict[str, "Family"] = {}
 
 
-def register(family: Family) -> Family:
+def register(family: "Family") -> "Family":
     """Make a family known to the verbs and to study files.
 
     Args:
@@ -32,7 +35,7 @@ def register(family: Family) -> Family:
     Raises:
         InvalidProblem: If another family has the name already.
     """
-    if not isinstance(family, Family):
+    if not hasattr(family, "kinds"):
         raise InvalidProblem(
             f"register() takes a Family, but got a {type(family).__name__}; build one with "
             "orderparam.contract.Family."
@@ -49,7 +52,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*FAMILIES, *_registered}))
 
 
-def family(name: str) -> Family:
+def family(name: str) -> "Family":
     """The family of that name.
 
     Raises:
@@ -65,12 +68,12 @@ def family(name: str) -> Family:
     )
 
 
-def known(name: str) -> Family | None:
+def known(name: str) -> "Family | None":
     """The family of that name, `None` if there is none, as for results of a family of old."""
     return family(name) if name in names() else None
 
 
-def kind_of(problem: Problem) -> Kind:
+def kind_of(problem: "Problem") -> "Kind":
     """What is known of a problem's type.
 
     Raises:
