@@ -57,6 +57,9 @@ SHORT := tests/test_cli.py tests/test_conformance.py tests/test_names.py tests/t
 
 test-bounds: test-newest test-lowest
 
+# Old releases warn of each other's deprecations, which is nothing that we can mend.
+test-lowest: QUIET := -W ignore::DeprecationWarning
+
 test-newest test-lowest: test-%:
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --upgrade pip
@@ -64,7 +67,7 @@ test-newest test-lowest: test-%:
 	  else : > .venv-newest/newest.txt; fi
 	.venv-$*/bin/python -m pip install --quiet -c .venv-$*/$*.txt -e '.[test]'
 	.venv-$*/bin/python -m pip list --format freeze | grep -iE '^(jax|numpy|typer|equinox|scipy)='
-	.venv-$*/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider $(SHORT)
+	.venv-$*/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider $(QUIET) $(SHORT)
 
 validate: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) -m validate

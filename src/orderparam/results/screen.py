@@ -15,6 +15,7 @@ from orderparam.results.verdict import Verdict
 
 _WIDTH = 96
 _INDENT = 14
+_LONG = 30  # characters of a value above which it is left to the attribute
 
 
 def with_error(value: float, se: float | None) -> str:
@@ -99,7 +100,7 @@ def _settings(values: dict[str, Any], head: str = "") -> list[str]:
             named = next((value[k] for k in ("kind", "name") if k in value), None)
             if named is not None:
                 nested.append(f"{key}={named}")
-        elif key != head and value is not None and not isinstance(value, list):
+        elif key != head and value is not None and len(str(value)) <= _LONG:
             parts.append(f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}")
     return parts + nested
 
@@ -111,7 +112,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _final_loss(dataset: xr.Dataset) -> list[str]:
-    """The last loss of a theory, or of an experiment at each size as mean over its seeds."""
+    """The last loss of a theory, or of an experiment at each size, as mean over its seeds."""
     if "loss" not in dataset or "time" not in dataset["loss"].dims or not dataset.sizes["time"]:
         return []
     loss = dataset["loss"].isel(time=-1)
@@ -130,7 +131,7 @@ def _final_loss(dataset: xr.Dataset) -> list[str]:
         error = runs.std(ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else None
         text = with_error(runs.mean(), error) if len(runs) else "no valid run"
         parts.append(f"{text} at {size} {number} ({len(runs)} seeds)")
-    return parts
+    return parts[::-1]  # the largest systems are nearest to the theory
 
 
 def _run(attrs: dict[str, Any]) -> list[str]:
