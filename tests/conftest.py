@@ -3,6 +3,16 @@
 import os
 from pathlib import Path
 
+# Before JAX and NumPy are imported. Two workers share the machine: more threads only wait for each
+# other. NPROC is what XLA asks on a CPU; its flags have no effect there.
+for threads in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+# Compiling is most of the time. What one worker compiled the other reads, and the next run too.
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
 import jax
