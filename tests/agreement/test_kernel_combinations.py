@@ -26,7 +26,8 @@ NETWORKS = {
     "resnet": ResNet(3, "tanh"),
     "resnet-inverse": ResNet(2, "gelu", biases=True, branch_exponent=1.0),
 }
-QUICK_NETWORKS = {**NETWORKS, "resnet": ResNet(2, "tanh")}
+# Fewer layers compile faster; one without a matrix between layers is enough beside the others.
+QUICK_NETWORKS = {**NETWORKS, "mlp": MLP(1, "tanh"), "resnet": ResNet(2, "tanh")}
 LOSSES = ("squared", "logistic", "softmax", "hinge")
 TRAINING = {
     "plain": {},
@@ -82,8 +83,12 @@ def quick(network, loss, training, **settings):
 
 
 def rejected(predicted, measured):
-    """Whether networks of one width, which are almost infinite, contradict the theory."""
-    table = op.compare(predicted, measured).table
+    """Whether networks of one width, which are almost infinite, contradict the theory.
+
+    Eigenvalues and alignments follow from the kernels, and chance moves them to one side.
+    """
+    names = [name for name in ("f", "loss", "Phi", "G", "ntk") if name in predicted]
+    table = op.compare(predicted, measured, variables=names).table
     return min(row.p_value for row in table) < LEVEL / len(table)
 
 
@@ -136,7 +141,7 @@ class WrongStep(KernelProgram):
 
 def test_wrong_theories_are_rejected(monkeypatch):
     settings = {"gamma0": 3.0, "learning_rate": 0.2}
-    task, measured = quick("mlp", "squared", "momentum", **settings)
+    task, measured = quick("mlp-biases", "squared", "momentum", **settings)
     no_responses = op.kernels.Causal(2048, 3, 1e-3, response=False, capacity=192)
     assert rejected(theory(task, no_responses, QUICK_SAVE), measured)
     for wrong in (NoStrength, WrongStep):

@@ -92,9 +92,7 @@ def deviation(theory, means, errors):
     ]
 
 
-@pytest.mark.parametrize(
-    ("rho", "sigma"), [(0.5, 1.0), validated(1.0, 0.7), validated(2.0, 1.3)]
-)
+@pytest.mark.parametrize(("rho", "sigma"), [(0.5, 1.0), validated(1.0, 0.7), validated(2.0, 1.3)])
 def test_inner_products_match_real_matrices(rho, sigma):
     for trained in (False, True):
         means, errors = simulated(rho, sigma, trained, nonlinear=True)
