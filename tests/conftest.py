@@ -3,6 +3,18 @@
 import os
 from pathlib import Path
 
+# Before JAX and NumPy are imported. Workers share the machine: more threads only wait for each
+# other. XLA asks NPROC for its number of threads on a CPU; flags of that name have no effect.
+os.environ.setdefault("NPROC", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Compiling is most of the time. What one worker compiled the other reads, and the next run too.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 import beartype.typing  # noqa: F401  (named in CHECKER below)
 import hypothesis
 import jax

@@ -61,7 +61,7 @@ def test_deep_linear_reference_values():
 
 
 def test_exact_and_sampled_agree_on_a_linear_network():
-    problem = deep_linear(steps=10)
+    problem = deep_linear(steps=6)
     exact = op.solve(problem, save=op.SavePlan(two_time=True), progress=False)
     method = op.kernels.Causal(samples=1024, replicates=2, tolerance=1e-9)
     sampled = op.solve(problem, method, save=op.SavePlan(two_time=True), progress=False)
@@ -91,9 +91,12 @@ def test_two_steps_by_hand_for_one_hidden_layer():
         assert error < 2e-3
 
 
-@pytest.mark.parametrize("name", ["tanh", "erf", "gelu"])
-def test_initial_kernels_by_quadrature(name):
-    problem = evolution(op.kernels.MLP(3, name, weight_std=1.2), steps=1)
+@pytest.mark.parametrize(
+    ("depth", "name"),
+    [(2, "gelu"), *(pytest.param(3, n, marks=pytest.mark.validate) for n in ("tanh", "erf"))],
+)
+def test_initial_kernels_by_quadrature(depth, name):
+    problem = evolution(op.kernels.MLP(depth, name, weight_std=1.2), steps=1)
     theory = op.solve(problem, op.kernels.Causal(samples=4096, tolerance=1e-5), progress=False)
     with jax.enable_x64(True):
         Phi, G, tangent = initial_kernels(problem.network, problem.data.gram())
@@ -158,9 +161,9 @@ def test_passive_test_inputs_change_nothing():
     network = op.kernels.MLP(2, "tanh")
     data = op.data.gaussian(count=4, dimension=8, test_count=3, seed=2)
     alone = op.data.from_arrays(data.x, data.y)
-    method = op.kernels.Causal(samples=2048, replicates=4, tolerance=1e-5)
+    method = op.kernels.Causal(samples=2048, replicates=4, tolerance=1e-4)
     both = [
-        op.solve(op.kernels.KernelEvolution(network, d, steps=20), method, progress=False)
+        op.solve(op.kernels.KernelEvolution(network, d, steps=12), method, progress=False)
         for d in (data, alone)
     ]
     gap = both[0]["mse"].values - both[1]["mse"].values
