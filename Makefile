@@ -38,7 +38,7 @@ check: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: check
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # PyTorch is no part of the base: it is installed only when there are tests that need it.
 test-torch: $(INSTALLED)

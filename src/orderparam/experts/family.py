@@ -26,28 +26,13 @@ CITATIONS = {
 FAMILY = Family(
     name="experts",
     public="orderparam.experts",
-    kinds=(
-        Kind(
-            problem=Ladder,
-            default_method=lambda problem: Counting(),
-            experiment=simulate_ladder,
-            size="size",
-            system="ladders",
-        ),
-        Kind(
-            problem=Transfer,
-            default_method=lambda problem: Counting(),
-            experiment=simulate_transfer,
-            size="size",
-            system="ladders",
-        ),
-        Kind(
-            problem=Trap,
-            default_method=lambda problem: Counting(),
-            experiment=simulate_trap,
-            size="size",
-            system="ladders",
-        ),
+    kinds=tuple(
+        Kind(problem, lambda problem: Counting(), experiment, size="size", system="ladders")
+        for problem, experiment in (
+            (Ladder, simulate_ladder),
+            (Transfer, simulate_transfer),
+            (Trap, simulate_trap),
+        )
     ),
     figures=FIGURES,
     symbols=SYMBOLS,
