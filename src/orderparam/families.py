@@ -8,6 +8,7 @@ from importlib import import_module
 
 from orderparam.contract import Family, Kind, Problem
 from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.support.arguments import instance
 
 FAMILIES: dict[str, str] = {
     "experts": "orderparam.experts.family",
@@ -32,11 +33,7 @@ def register(family: Family) -> Family:
     Raises:
         InvalidProblem: If another family has the name already.
     """
-    if not isinstance(family, Family):
-        raise InvalidProblem(
-            f"register() takes a Family, but got a {type(family).__name__}; build one with "
-            "orderparam.contract.Family."
-        )
+    instance("family", family, Family, "build one with orderparam.contract.Family")
     known = _registered.get(family.name)
     if family.name in FAMILIES or (known is not None and known.public != family.public):
         raise InvalidProblem(f"There is a family {family.name!r} already; give yours another name.")

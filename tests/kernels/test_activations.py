@@ -12,7 +12,7 @@ import scipy.special
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.model.network import MLP
 from orderparam.numerics.activations import Activation, activation, scaled_tanh
-from orderparam.support.arguments import count
+from orderparam.support.arguments import integer
 
 _H = np.array([-2.0, -0.3, 0.1, 0.7, 3.0])
 _VALUES = {
@@ -133,4 +133,4 @@ def test_bad_networks_are_refused(wrong: dict):
 @pytest.mark.parametrize("value", [2.5, True, "3", None])
 def test_a_depth_is_an_integer(value):
     with pytest.raises(InvalidProblem, match="integer of at least 1"):
-        count("depth", value)
+        integer("depth", value)
