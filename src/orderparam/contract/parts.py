@@ -134,8 +134,8 @@ class Kind:
             raise refuse("problem", self.problem, "a type of problems", "derive it from Problem")
         function("default_method", self.default_method, "a problem")
         function("experiment", self.experiment, "a problem, sizes and seeds")
-        text("size", self.size)
-        text("system", self.system)
+        for name in ("size", "system"):
+            object.__setattr__(self, name, text(name, getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class Family:
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""
-        text("name", self.name)
-        text("public", self.public)
+        for name in ("name", "public"):
+            object.__setattr__(self, name, text(name, getattr(self, name)))
         for kind in sequence("kinds", self.kinds, "kinds of problems"):
             instance("kinds", kind, Kind, "build each with orderparam.contract.Kind")
 

@@ -1,6 +1,7 @@
 """Gaussian inputs, with labels that mean nothing or labels from a known teacher."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -108,7 +109,7 @@ def teacher(
     return Data(x, y, x_test, y_test, name=f"{kind} teacher")
 
 
-def _called(teacher: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+def _called(teacher: Callable[[np.ndarray], Any], x: np.ndarray) -> Any:
     """Labels from a user's function, whose own errors say too little."""
     try:
         return teacher(x)

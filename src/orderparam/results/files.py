@@ -103,7 +103,8 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     path = Path(path)
     if not is_there(path, Path.is_file):
         raise MissingFile(
-            f"There is no file at {str(path)!r}; give the path of a file written by `Solution.save`."
+            f"There is no file at {str(path)!r}; give the path of a file written by "
+            "`Solution.save`."
         )
     _verify(path)
     try:

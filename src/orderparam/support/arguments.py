@@ -80,7 +80,7 @@ def sizes_and_runs(name: str, sizes: Any, seeds: Any) -> tuple[list[int], list[i
     if len(set(chosen)) < len(chosen):
         allowed = "a size or different sizes"
         raise refuse(name, sizes, allowed, "name each once and ask for more `seeds` instead")
-    if len(runs) == 1:
+    if several(seeds) is None:
         runs = runs * len(chosen)
     if len(runs) != len(chosen):
         allowed = f"one number of runs, or one for each of {len(chosen)} sizes"

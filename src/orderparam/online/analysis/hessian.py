@@ -150,7 +150,7 @@ def closed_spectrum(problem: TeacherStudent, point: str, dimension: int) -> list
 
     Source: online.md section 7.
     """
-    one_of("point", point, ("origin", "plateau", "solution"))
+    point = one_of("point", point, ("origin", "plateau", "solution"))
     numbers = isotropic(problem)
     p, q = numbers.p, numbers.q
     N = integer("dimension", dimension, p + q, advice="students and teachers need as many")

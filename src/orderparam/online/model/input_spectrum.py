@@ -11,7 +11,6 @@ from orderparam.support.arguments import integer, positive, real
 from orderparam.support.arrays import array
 from orderparam.support.memory import require_numbers
 
-
 STEEPEST = 20.0
 """Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 

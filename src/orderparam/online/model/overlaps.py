@@ -53,7 +53,8 @@ class Overlaps(eqx.Module):
         if not good or (lead and lead[0] == 0):
             raise InvalidProblem(
                 f"The overlaps `Q` {self.Q.shape}, `M` {self.M.shape} and `T` {teacher.shape} do "
-                "not fit together; give shapes (p, p), (p, p*) and (p*, p*), or one leading axis more."
+                "not fit together; give shapes (p, p), (p, p*) and (p*, p*), or one leading axis "
+                "more."
             )
         self.T = np.array(np.broadcast_to(teacher, (*lead, q, q)))
         _check_gram(self)
