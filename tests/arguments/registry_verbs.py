@@ -50,7 +50,7 @@ def cases() -> list[Case]:
                 f"simulate {name}",
                 op.simulate,
                 {**asked, "precision": "float32", **size},
-                dear=40,
+                dear=60 if name == "online" else 40,
                 accepts=accepts,
             )
         )
