@@ -17,6 +17,7 @@ from orderparam.errors import InvalidProblem, OrderParamError
 from orderparam.families import kind_of
 from orderparam.results import SIZES, Solution
 from orderparam.results import load as load_file
+from orderparam.support.arguments import instance, integer
 
 
 def check_theory(
@@ -56,9 +57,13 @@ def check_theory(
         >>> len(op.check_theory(problem, width=[16, 32, 64]))
         10
     """
-    kind = kind_of(problem)
-    chosen = kind.default_method(problem) if method is None else method
+    kind = kind_of(instance("problem", problem, Problem, "build one from a family"))
+    if method is not None:
+        instance("method", method, Method, "build one from a family")
     plan = SavePlan() if save is None else save
+    instance("save", plan, SavePlan, "write save=orderparam.SavePlan(steps=...)")
+    seeds = integer("seeds", seeds)
+    chosen = kind.default_method(problem) if method is None else method
     checks: dict[str, Callable[[], None]] = {
         "configuration": lambda: _check_configuration(problem, chosen),
         "estimate": lambda: _check_estimate(problem, chosen, plan),

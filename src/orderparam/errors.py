@@ -41,5 +41,9 @@ class IncompatibleSolutions(OrderParamError, ValueError):
     """Two results do not describe the same problem, variables or coordinates."""
 
 
+class MissingFile(OrderParamError, FileNotFoundError):
+    """There is no file at the place that was named."""
+
+
 class CorruptFile(OrderParamError, OSError):
     """A file is truncated, altered or not in a format that the library can read."""

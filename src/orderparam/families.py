@@ -35,9 +35,10 @@ def register(family: "Family") -> "Family":
     Raises:
         InvalidProblem: If another family has the name already.
     """
-    if not hasattr(family, "kinds"):
+    # Whoever has a Family has imported the contract; the face of the library has not.
+    if not isinstance(family, import_module("orderparam.contract").Family):
         raise InvalidProblem(
-            f"register() takes a Family, but got a {type(family).__name__}; build one with "
+            f"Argument `family` must be a Family, but is a {type(family).__name__}; build one with "
             "orderparam.contract.Family."
         )
     known = _registered.get(family.name)

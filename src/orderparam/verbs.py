@@ -12,7 +12,14 @@ from orderparam.families import family, kind_of, known
 from orderparam.results import Solution
 from orderparam.results import load as load_file
 from orderparam.results.renaming import with_new_names
-from orderparam.support.arguments import checked_path, integer, one_of, truth
+from orderparam.support.arguments import (
+    checked_path,
+    instance,
+    integer,
+    one_of,
+    refuse,
+    truth,
+)
 
 
 def solve(
@@ -130,7 +137,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
 
     Raises:
         CorruptFile: If the file is damaged or not one of ours.
-        FileNotFoundError: If there is none.
+        MissingFile: If there is none.
     """
     solution = load_file(checked_path("path", path))
     home = known(solution.family)
@@ -151,9 +158,7 @@ def citation(result: Solution | Comparison) -> str:
         UnsupportedCombination: If the result's family is not known here.
     """
     if not isinstance(result, Solution | Comparison):
-        raise InvalidProblem(
-            f"citation() takes a solution or a comparison, but got a {type(result).__name__}."
-        )
+        raise refuse("result", result, "a Solution or a Comparison", "give what a verb returned")
     known = family(result.family).citations
     for key in result.sources:
         if key not in known:
@@ -179,18 +184,9 @@ def _arguments(problem: Any, method: Any, save: Any) -> tuple[Problem, Method, S
 
 
 def _instance(name: str, value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise InvalidProblem(
-            f"Argument `{name}` must be a {kind.__name__}, but is a {type(value).__name__}; "
-            "build one from a family, such as orderparam.kernels."
-        )
-    return value
+    return instance(name, value, kind, "build one from a family, such as orderparam.kernels")
 
 
 def _saved(save: Any) -> SavePlan:
-    if save is not None and not isinstance(save, SavePlan):
-        raise InvalidProblem(
-            f"Argument `save` must be a SavePlan, but is a {type(save).__name__}; "
-            "write save=orderparam.SavePlan(steps=...)."
-        )
-    return SavePlan() if save is None else save
+    plan = SavePlan() if save is None else save
+    return instance("save", plan, SavePlan, "write save=orderparam.SavePlan(steps=...)")

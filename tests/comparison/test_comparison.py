@@ -190,7 +190,7 @@ def test_dimensions_and_lengths_must_match():
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, float("nan")])
 def test_level_is_a_probability(level):
-    with pytest.raises(InvalidProblem, match="between 0 and 1"):
+    with pytest.raises(InvalidProblem, match="`level` must be a finite number above 0 and below 1"):
         compare(theory(), experiment(), level=level)
 
 

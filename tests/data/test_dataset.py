@@ -56,7 +56,7 @@ def test_fingerprint_changes_with_each_number_but_not_with_the_name():
         (([[1e101]], [1.0]), "rescale"),
         (([[1.0]], [np.inf]), "`y`"),
         (([[1.0], [2.0]], [1.0]), r"\(2,\), but has the shape \(1,\)"),
-        (([[1.0]], [[[1.0]]]), r"`y` must be a matrix"),
+        (([[1.0]], [[[1.0]]]), r"`y` must be an array with 1 or 2 axes"),
         (([[1.0], [2.0]], [[1.0, 0.0]]), "one row per sample, 2, but has 1"),
         (([[1.0]], [[1.0, 0.0]], [[2.0]], [1.0]), "give both the same outputs"),
         (([1.0, 2.0], [1.0, 2.0]), r"`x` must be a matrix"),

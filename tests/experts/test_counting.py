@@ -101,7 +101,7 @@ def test_solutions_say_what_they_hold():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Ladder(regime="IV"), InvalidProblem, "regime must be one of"),
+        (lambda: Ladder(regime="IV"), InvalidProblem, "`regime` must be one of"),
         (lambda: Ladder(model="cnn"), InvalidProblem, "`model`"),
         (lambda: Ladder(optimizer="lion"), UnsupportedCombination, "trains with sgd, adamw"),
         (lambda: Ladder(model="transformer-mixture"), UnsupportedCombination, "trains with adamw"),

@@ -168,9 +168,9 @@ def test_impossible_shapes(sizes, message):
         ({"parametrization": "mup"}, InvalidProblem, "is unknown; use one of"),
         ({"optimizer": "muon"}, UnsupportedCombination, "orthogonalises"),
         ({"optimizer": "Shampoo"}, UnsupportedCombination, "matrix roots"),
-        ({"optimizer": "rprop"}, InvalidProblem, "is unknown"),
-        ({"depth_exponent": 1.5}, InvalidProblem, r"\[0, 1\]"),
-        ({"depth_exponent": -0.1}, InvalidProblem, r"\[0, 1\]"),
+        ({"optimizer": "rprop"}, InvalidProblem, "`optimizer` must be one of"),
+        ({"depth_exponent": 1.5}, InvalidProblem, "of at least 0 and at most 1"),
+        ({"depth_exponent": -0.1}, InvalidProblem, "of at least 0 and at most 1"),
         (
             {"parameterization": "sp", "depth_exponent": 1.0},
             UnsupportedCombination,

@@ -12,7 +12,7 @@ import scipy.special
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.model.network import MLP
 from orderparam.numerics.activations import Activation, activation, scaled_tanh
-from orderparam.support.arguments import count
+from orderparam.support.arguments import integer
 
 _H = np.array([-2.0, -0.3, 0.1, 0.7, 3.0])
 _VALUES = {
@@ -76,10 +76,10 @@ def test_a_scale_is_read_from_the_name():
         ("scaled_tan(1)", "nearest name is 'scaled_tanh'"),
         ("scaled_tanh", "one positive number"),
         ("scaled_tanh(x)", "one positive number"),
-        ("scaled_tanh(-1)", "positive finite"),
-        ("scaled_tanh(nan)", "positive finite"),
+        ("scaled_tanh(-1)", "finite number above 0"),
+        ("scaled_tanh(nan)", "finite number above 0"),
         ("relu(2)", "takes no parameter"),
-        ("", "no activation ''"),
+        ("", "a known name, but is ''"),
         (lambda h: jax.nn.softmax(h), "every entry alone"),
         (lambda h: h.sum(), "act entry by entry"),
         (lambda h: h.astype(jnp.float32), "float32"),
@@ -126,11 +126,11 @@ def test_a_network_describes_itself():
     ],
 )
 def test_bad_networks_are_refused(wrong: dict):
-    with pytest.raises(InvalidProblem, match=r"depth"):
+    with pytest.raises(InvalidProblem, match=r"`(depth|weight_std)`"):
         MLP(**wrong)
 
 
 @pytest.mark.parametrize("value", [2.5, True, "3", None])
 def test_a_depth_is_an_integer(value):
     with pytest.raises(InvalidProblem, match="integer of at least 1"):
-        count("depth", value)
+        integer("depth", value)

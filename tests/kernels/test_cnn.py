@@ -26,8 +26,8 @@ def problem(network, gamma0=1.0, **settings):
         ({"shape": 2, "kernel_size": 3}, "larger than its inputs"),
         ({"shape": 4, "kernel_size": 0}, "kernel_size"),
         ({"shape": 4, "channels": True}, "channels"),
-        ({"shape": 4, "readout": "mean"}, "pooled, flattened"),
-        ({"shape": 4, "padding": "same"}, "circular, zero"),
+        ({"shape": 4, "readout": "mean"}, "'pooled', 'flattened'"),
+        ({"shape": 4, "padding": "same"}, "'circular', 'zero'"),
     ],
 )
 def test_descriptions_that_are_refused(settings, message):

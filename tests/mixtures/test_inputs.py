@@ -49,7 +49,7 @@ CORRELATED = mixture(covariances=np.stack([EYE + 0.1, EYE]))
         (lambda: mixture(weights=(0.5, 0.6)), "sum 1.1"),
         (lambda: mixture(weights=(1.0, 0.0)), "leave out clusters of weight 0"),
         (lambda: mixture(weights=(1.0,)), "2 clusters"),
-        (lambda: mixture(labels=(0, 2)), "without gaps"),
+        (lambda: mixture(labels=(0, 2)), "at most 1"),
         (lambda: mixture(labels=(0.0, 1.0)), "integer"),
         (lambda: blocks((0.5, 0.1), (0.5, 0.6)), "sum 1.1"),
         (lambda: blocks((0.5,), positive_weight=1.0), "positive_weight"),

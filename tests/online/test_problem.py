@@ -45,7 +45,7 @@ def test_bad_values_are_refused(changes, word):
         ({"dimension": 10, "seeds": 0}, InvalidProblem, "seeds"),
         ({"seeds": 1}, InvalidProblem, "dimension"),
         ({"dimension": [10, 10], "seeds": 1}, InvalidProblem, "once"),
-        ({"dimension": [10, 20], "seeds": [1]}, InvalidProblem, "entries"),
+        ({"dimension": [10, 20], "seeds": [1]}, InvalidProblem, "for each of 2 sizes"),
         ({"dimension": 2, "seeds": 1}, InvalidProblem, "at least 3"),
         ({"dimension": 2, "seeds": 1, "simulator": "chain"}, InvalidProblem, "at least 3"),
         ({"dimension": 9, "seeds": 1, "width": 3}, InvalidProblem, "width"),

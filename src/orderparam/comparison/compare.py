@@ -6,9 +6,10 @@ from orderparam.comparison.alignment import Aligned, align, check_pair
 from orderparam.comparison.rates import counting_error
 from orderparam.comparison.statistics import Agreement, agreement, holm
 from orderparam.comparison.table import Comparison, Outcome, Row
-from orderparam.errors import IncompatibleSolutions, InvalidProblem
+from orderparam.errors import IncompatibleSolutions
 from orderparam.results import Solution
 from orderparam.results.sizes import size_of
+from orderparam.support.arguments import instance, probability, sequence, text
 
 # Above this ratio of standard error to size, agreement says too little to count as a pass.
 _TOO_UNCERTAIN = 0.1
@@ -47,11 +48,12 @@ def compare(
     Cost:
         Time `entries x runs^2`; memory beyond the data is independent of the number of entries.
     """
-    if not 0 < level < 1:
-        raise InvalidProblem(
-            f"Argument `level` must be a probability between 0 and 1, but is {level}; the usual "
-            "value is 1e-3."
-        )
+    instance("theory", theory, Solution, "give what orderparam.solve returned")
+    instance("experiment", experiment, Solution, "give what orderparam.simulate returned")
+    level = probability("level", level, "the usual value is 1e-3")
+    if variables is not None:
+        given = sequence("variables", variables, "names")
+        variables = [text("variables", name) for name in given]
     check_pair(theory, experiment)
     names = _common(theory, experiment, variables)
     problems = _doubts(theory, experiment)

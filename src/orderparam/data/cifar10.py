@@ -12,9 +12,10 @@ from jaxtyping import Int, UInt8
 from orderparam.data.checks import distinct_classes
 from orderparam.data.dataset import Data
 from orderparam.data.images import class_order, classified, take
+from orderparam.data.normalise import NORMALISATIONS
 from orderparam.data.unpickle import read_dict
 from orderparam.errors import CorruptFile, InvalidProblem
-from orderparam.support.arguments import integer
+from orderparam.support.arguments import checked_path, integer, is_there, one_of
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -71,7 +72,8 @@ def cifar10(
     chosen = distinct_classes(classes, len(NAMES))
     count, test_count = integer("count", count, 1), integer("test_count", test_count, 0)
     seed = integer("seed", seed, 0)
-    batches = _batches(Path(folder), TRAIN + TEST if test_count else TRAIN)
+    one_of("normalisation", normalisation, NORMALISATIONS)
+    batches = _batches(checked_path("folder", folder), TRAIN + TEST if test_count else TRAIN)
     train = _choose([batches[name] for name in TRAIN], chosen, count, seed, "train images")
     tested = [batches[name] for name in TEST] if test_count else [batches[TRAIN[0]]]
     test = _choose(tested, chosen, test_count, seed, "test images")
@@ -93,7 +95,7 @@ def _choose(
 
 def _batches(folder: Path, wanted: tuple[str, ...]) -> dict[str, Pool]:
     """The wanted batches, from the first place where they are."""
-    if not folder.is_dir():
+    if not is_there(folder, Path.is_dir):
         raise InvalidProblem(
             f"Argument `folder` must name a folder, but {str(folder)!r} is none; unpack or copy "
             "CIFAR-10 there first."
@@ -104,13 +106,14 @@ def _batches(folder: Path, wanted: tuple[str, ...]) -> dict[str, Pool]:
     ):
         files = {name: name + ending for name in wanted}
         for place in (folder, folder / inner):
-            if all((place / file).is_file() for file in files.values()):
+            if all(is_there(place / file, Path.is_file) for file in files.values()):
                 return {n: _parse(place / f, (place / f).read_bytes()) for n, f in files.items()}
-        if (folder / archive).is_file():
+        if is_there(folder / archive, Path.is_file):
             return _unpack(folder / archive, files)
     raise InvalidProblem(
         f"Argument `folder` must hold the files {', '.join(wanted)} (with or without .bin), or "
-        f"cifar-10-binary.tar.gz or cifar-10-python.tar.gz, but {str(folder)!r} does not."
+        f"cifar-10-binary.tar.gz or cifar-10-python.tar.gz, but {str(folder)!r} does not; "
+        "copy them there."
     )
 
 

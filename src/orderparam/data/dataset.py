@@ -8,7 +8,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from orderparam.errors import InvalidProblem
-from orderparam.support.arrays import matrix, vector
+from orderparam.support.arguments import text
+from orderparam.support.arrays import array, matrix, vector
 
 
 class Data(eqx.Module):
@@ -51,7 +52,9 @@ class Data(eqx.Module):
     ) -> None:
         train = matrix("x", x)
         if len(train) == 0:
-            raise InvalidProblem("Argument `x` must hold at least one sample, but has no row.")
+            raise InvalidProblem(
+                "Argument `x` must hold at least one sample, but has no row; give one."
+            )
         labels = _labels("y", y, len(train))
         test = np.zeros((0, train.shape[1])) if x_test is None else matrix("x_test", x_test)
         if test.shape[1] != train.shape[1]:
@@ -67,11 +70,11 @@ class Data(eqx.Module):
             )
         if len(test) == 0:
             test_labels = None  # no samples: the same as no labels, in the fingerprint too
-        for array in (train, labels, test, test_labels):
-            if array is not None:
-                array.flags.writeable = False
+        for part in (train, labels, test, test_labels):
+            if part is not None:
+                part.flags.writeable = False
         self.x, self.y, self.x_test, self.y_test = train, labels, test, test_labels
-        self.name = name
+        self.name = text("name", name)
 
     @property
     def count(self) -> int:
@@ -117,10 +120,10 @@ class Data(eqx.Module):
             True
         """
         digest = hashlib.sha256()
-        for array in (self.x, self.y, self.x_test, self.y_test):
-            digest.update(b"none;" if array is None else f"{array.shape};".encode())
-            if array is not None:
-                digest.update(array.astype("<f8").tobytes())
+        for part in (self.x, self.y, self.x_test, self.y_test):
+            digest.update(b"none;" if part is None else f"{part.shape};".encode())
+            if part is not None:
+                digest.update(part.astype("<f8").tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -133,7 +136,8 @@ class Data(eqx.Module):
 
 def _labels(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:
     """One label a sample, or one row of labels."""
-    return vector(name, value, count) if np.ndim(value) < 2 else _rows(name, value, count)
+    found = array(name, value, (1, 2), "give one label, or one row of labels, for each sample")
+    return vector(name, found, count) if found.ndim == 1 else _rows(name, found, count)
 
 
 def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:

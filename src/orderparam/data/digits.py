@@ -7,7 +7,8 @@ import numpy as np
 from orderparam.data.checks import distinct_classes
 from orderparam.data.dataset import Data
 from orderparam.data.images import class_order, classified, take
-from orderparam.support.arguments import integer
+from orderparam.data.normalise import NORMALISATIONS
+from orderparam.support.arguments import integer, one_of
 
 
 def digits(
@@ -57,6 +58,7 @@ def digits(
     chosen = distinct_classes(classes, 10)
     count, test_count = integer("count", count, 1), integer("test_count", test_count, 0)
     seed = integer("seed", seed, 0)
+    one_of("normalisation", normalisation, NORMALISATIONS)
     images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     train, test = [], []
     for label in chosen:

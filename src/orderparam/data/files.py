@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orderparam.data.dataset import Data
-from orderparam.data.normalise import normalise
+from orderparam.data.normalise import NORMALISATIONS, normalise
 from orderparam.errors import CorruptFile, InvalidProblem
-from orderparam.support.arguments import integer
+from orderparam.support.arguments import checked_path, integer, is_there, one_of, text
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # x, y, and for test
 
@@ -49,9 +49,9 @@ def from_arrays(
         array([[ 1., -1.],
                [-1.,  1.]])
     """
-    raw = Data(x, y, x_test, y_test)
+    raw = Data(x, y, x_test, y_test, name)
     train, test = normalise(raw.x, raw.x_test, normalisation)
-    return Data(train, raw.y, test, raw.y_test, name=name)
+    return Data(train, raw.y, test, raw.y_test, raw.name)
 
 
 def from_file(
@@ -91,15 +91,19 @@ def from_file(
         ...     from_file(path, target="label")
         Data('points': 2 train, 0 test, dimension 2)
     """
-    path, ending = Path(path), Path(path).suffix.lower()
+    path, target = checked_path("path", path), text("target", target)
+    one_of("normalisation", normalisation, NORMALISATIONS)
+    ending = path.suffix.lower()
     test_count, seed = integer("test_count", test_count, 0), integer("seed", seed, 0)
     if ending not in READERS:
         raise InvalidProblem(
             f"Argument `path` must end in .npz or .csv, but is {str(path)!r}; convert the file "
             "with numpy.savez or to comma-separated text."
         )
-    if not path.is_file():
-        raise InvalidProblem(f"Argument `path` must name a file, but {str(path)!r} is none.")
+    if not is_there(path, Path.is_file):
+        raise InvalidProblem(
+            f"Argument `path` must name a file, but {str(path)!r} is none; correct it."
+        )
     arrays = READERS[ending](path, target)
     if test_count:
         arrays = _set_aside(arrays, test_count, seed)

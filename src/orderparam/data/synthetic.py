@@ -1,16 +1,22 @@
 """Gaussian inputs, with labels that mean nothing or labels from a known teacher."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from orderparam.data.dataset import Data
-from orderparam.support.arguments import at_least_zero, integer, one_of
+from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import at_least_zero, integer, one_line, one_of
 from orderparam.support.arrays import vector
+from orderparam.support.memory import require_numbers
 
 # Streams of random numbers: what one part draws never moves another.
 TRAIN, TEST, TRAIN_LABELS, TEST_LABELS, WEIGHTS = range(5)
+
+COPIES = 2
+"""Of the inputs, while they are checked."""
 
 
 def gaussian(
@@ -37,7 +43,8 @@ def gaussian(
         >>> gaussian(count=4, dimension=10).y
         array([ 1., -1.,  1., -1.])
     """
-    one_of("labels", labels, ("balanced", "random"))
+    labels = one_of("labels", labels, ("balanced", "random"))
+    seed = integer("seed", seed, 0)
     x, x_test = _inputs(count, dimension, test_count, seed)
     if labels == "balanced":
         y, y_test = (1.0 - 2.0 * (np.arange(len(part)) % 2) for part in (x, x_test))
@@ -83,31 +90,44 @@ def teacher(
         >>> np.array_equal(data.y, data.x[:, 0])
         True
     """
-    if not callable(teacher):
-        one_of("teacher", teacher, ("linear", "quadratic"))
+    rule = None if callable(teacher) else one_of("teacher", teacher, ("linear", "quadratic"))
     noise = at_least_zero("noise", noise)
+    dimension, seed = integer("dimension", dimension), integer("seed", seed, 0)
     x, x_test = _inputs(count, dimension, test_count, seed)
     w = np.random.default_rng([seed, WEIGHTS]).standard_normal(dimension)
     w *= np.sqrt(dimension) / np.linalg.norm(w)
 
     def label(part: Float[np.ndarray, "n dimension"]) -> Float[np.ndarray, " n"]:
         if callable(teacher):
-            return vector("teacher(x)", teacher(part.copy()), len(part))
+            return vector("teacher(x)", _called(teacher, part.copy()), len(part))
         u = part @ w / np.sqrt(dimension)
-        return u if teacher == "linear" else (u**2 - 1) / np.sqrt(2)
+        return u if rule == "linear" else (u**2 - 1) / np.sqrt(2)
 
     y_test = label(x_test) if len(x_test) else None
     y = label(x) + noise * np.random.default_rng([seed, TRAIN_LABELS]).standard_normal(len(x))
-    kind = teacher if isinstance(teacher, str) else getattr(teacher, "__name__", "function")
+    kind = rule or str(getattr(teacher, "__name__", "function"))
     return Data(x, y, x_test, y_test, name=f"{kind} teacher")
+
+
+def _called(teacher: Callable[[np.ndarray], Any], x: np.ndarray) -> Any:
+    """Labels from a user's function, whose own errors say too little."""
+    try:
+        return teacher(x)
+    except Exception as error:
+        raise InvalidProblem(
+            f"Argument `teacher` is a function that failed on inputs of shape {x.shape} "
+            f"({type(error).__name__}: {one_line(error)}); give one from inputs to labels."
+        ) from error
 
 
 def _inputs(
     count: int, dimension: int, test_count: int, seed: int
 ) -> tuple[Float[np.ndarray, "train dimension"], Float[np.ndarray, "test dimension"]]:
     """Train and test inputs from their own streams, once the arguments are checked."""
-    dimension, seed = integer("dimension", dimension, 1), integer("seed", seed, 0)
-    sizes = integer("count", count, 1), integer("test_count", test_count, 0)
+    dimension = integer("dimension", dimension)
+    sizes = integer("count", count), integer("test_count", test_count, 0)
+    for name, size in (("count", sizes[0]), ("test_count", sizes[1]), ("dimension", dimension)):
+        require_numbers(name, size * (1 if name == "dimension" else dimension) * COPIES)
     train, test = (
         np.random.default_rng([seed, stream]).standard_normal((size, dimension))
         for stream, size in zip((TRAIN, TEST), sizes, strict=True)

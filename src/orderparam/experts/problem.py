@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from orderparam.contract import Problem, SavePlan
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.experts.models.ladders import REFERENCES, Reference, ladder_plan
 from orderparam.experts.rules.plan import ScalingPlan
-from orderparam.support.arguments import integer, one_of, positive, truth
+from orderparam.experts.rules.recipe import PARAMETERIZATIONS, SHARING, check_optimizer_name
+from orderparam.support.arguments import integer, one_of, optional, positive, reals, refuse, truth
 from orderparam.support.extras import needed
 
 STEPS = (0, 1, 5, 20)
@@ -34,13 +35,15 @@ class ScalingProblem(Problem):
         self, model: str, regime: str, parameterization: str, optimizer: str, sharing: str | None
     ) -> None:
         self.model = one_of("model", model, tuple(REFERENCES))
-        self.regime, self.parameterization = regime, parameterization
-        self.optimizer, self.sharing = optimizer, sharing
+        self.regime = one_of("regime", regime, self.reference.bases)
+        self.parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
+        self.optimizer = check_optimizer_name(optimizer)
+        self.sharing = optional(one_of, "sharing", sharing, SHARING)
         allowed = self.reference.optimizers
-        if optimizer not in allowed:
+        if self.optimizer not in allowed:
             raise UnsupportedCombination(
-                f"The model {model} trains with {', '.join(allowed)}, but `optimizer` is "
-                f"{optimizer!r}; choose one of them."
+                f"The model {self.model} trains with {', '.join(allowed)}, but `optimizer` is "
+                f"{self.optimizer!r}; choose one of them."
             )
         self.plan()  # refuses what no plan allows
 
@@ -167,12 +170,9 @@ class Transfer(ScalingProblem):
         zero_head: bool = True,
     ) -> None:
         super().__init__(model, regime, parameterization, optimizer, sharing)
-        self.factors = tuple(positive("factors", factor) for factor in factors)
+        self.factors = tuple(reals("factors", factors, positive))
         if len(self.factors) < 3 or list(self.factors) != sorted(set(self.factors)):
-            raise InvalidProblem(
-                f"Argument `factors` must hold three or more increasing factors, but is {factors}; "
-                "give more."
-            )
+            raise refuse("factors", factors, "three or more increasing numbers", "give more")
         self.updates = integer("updates", updates)
         self.zero_head = truth("zero_head", zero_head)
 

@@ -13,7 +13,8 @@ from orderparam.errors import InvalidProblem
 from orderparam.kernels.model.batches import Batches, Schedule, schedule_factors
 from orderparam.kernels.model.losses import check_labels, loss_named
 from orderparam.kernels.model.network import Network
-from orderparam.support.arguments import at_least_zero, fraction, integer, positive, truth
+from orderparam.support.arguments import at_least_zero, fraction, instance, integer, positive, truth
+from orderparam.support.memory import require_numbers
 
 
 class KernelEvolution(Problem):
@@ -82,12 +83,8 @@ class KernelEvolution(Problem):
         schedule: Schedule = None,
         gradient_flow: bool = False,
     ) -> None:
-        for name, value, kind in (("network", network, Network), ("data", data, Data)):
-            if not isinstance(value, kind):
-                raise InvalidProblem(
-                    f"Argument `{name}` must be a {kind.__name__}, but is a "
-                    f"{type(value).__name__}; build one with orderparam."
-                )
+        instance("network", network, Network, "build one, such as orderparam.kernels.MLP")
+        instance("data", data, Data, "build one with orderparam.data")
         network.check_inputs(data.dimension)
         self.network, self.data = network, data
         self.gamma0 = positive(
@@ -103,13 +100,10 @@ class KernelEvolution(Problem):
         self.momentum = fraction("momentum", momentum)
         self.weight_decay = at_least_zero("weight_decay", weight_decay)
         if batches is not None:
-            if not isinstance(batches, Batches):
-                raise InvalidProblem(
-                    f"Argument `batches` must be a Batches, but is a {type(batches).__name__}; "
-                    "write batches=orderparam.kernels.Batches(size)."
-                )
+            instance("batches", batches, Batches, "write orderparam.kernels.Batches(size)")
             batches.check(data.count, data.test_count, self.steps)
         self.batches = batches
+        require_numbers("steps", self.steps)
         self.schedule = schedule_factors(schedule, self.steps)
         self.gradient_flow = truth("gradient_flow", gradient_flow)
         if self.gradient_flow and (batches is not None or self.momentum > 0):

@@ -10,8 +10,9 @@ from orderparam.mixtures.model.losses import Loss
 from orderparam.mixtures.model.mixture import GaussianMixture
 from orderparam.mixtures.model.penalties import Penalty
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.support.arguments import integers
+from orderparam.support.arguments import integer, truth
 from orderparam.support.arrays import Numbers
+from orderparam.support.memory import require_numbers
 
 
 class MessagePassing(MixtureERM):
@@ -58,8 +59,9 @@ class MessagePassing(MixtureERM):
         onsager: bool = True,
     ) -> None:
         super().__init__(mixture, loss, penalty, strength, alpha, fit_bias, class_weights)
-        (self.steps,) = integers("steps", steps)
-        self.onsager = onsager
+        self.steps = integer("steps", steps)
+        self.onsager = truth("onsager", onsager)
+        require_numbers("steps", self.steps * self.mixture.clusters)
         if self.needs_sampling:
             raise UnsupportedCombination(
                 f"Message passing with the penalty {self.penalty.name!r} needs diagonal "

@@ -11,12 +11,16 @@ from orderparam.contract import Problem
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.mixtures.model.checks import axis, checked_class_weights
 from orderparam.mixtures.model.losses import HardMargin, Loss
-from orderparam.mixtures.model.mixture import GaussianMixture, rotated_to_diagonal
+from orderparam.mixtures.model.mixture import (
+    GaussianMixture,
+    checked_mixture,
+    rotated_to_diagonal,
+)
 from orderparam.mixtures.model.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
 from orderparam.mixtures.model.smooth import LOSSES, RENAMED_LOSSES
 from orderparam.mixtures.model.spectrum import Full
-from orderparam.support.arguments import one_of, refuse
-from orderparam.support.arrays import Numbers
+from orderparam.support.arguments import one_of, refuse, scalar, truth
+from orderparam.support.arrays import Numbers, matrix
 
 
 class MixtureERM(Problem):
@@ -66,23 +70,17 @@ class MixtureERM(Problem):
         fit_bias: bool = True,
         class_weights: Numbers | None = None,
     ) -> None:
-        if not isinstance(mixture, GaussianMixture):
-            raise InvalidProblem(
-                f"Argument `mixture` must be a GaussianMixture, but is a "
-                f"{type(mixture).__name__}; build one with orderparam.mixtures."
-            )
-        if not isinstance(fit_bias, bool):
-            raise InvalidProblem(f"Argument `fit_bias` must be true or false, not {fit_bias!r}.")
+        checked_mixture(mixture)
         _refuse_matrix(penalty)
         self.loss = _named("loss", loss, LOSSES, Loss, RENAMED_LOSSES)
         self.penalty = _named("penalty", penalty, PENALTIES, Penalty)
         self.strength = axis("strength", strength, zero=isinstance(self.penalty, L2))
         self.alpha = axis("alpha", alpha, zero=False)
-        self.fit_bias = fit_bias
+        self.fit_bias = truth("fit_bias", fit_bias)
         self.class_weights = checked_class_weights(class_weights, mixture.classes)
         rotate = self.penalty.rotation_invariant
         self.mixture = rotated_to_diagonal(mixture) if rotate else mixture
-        codes = self.loss.codes(mixture.classes, fit_bias)
+        codes = self.loss.codes(mixture.classes, self.fit_bias)
         self._check_fit(codes.shape[1])
 
     def _check_fit(self, outputs: int) -> None:
@@ -166,16 +164,15 @@ def _named(
 ) -> Any:
     if isinstance(value, kind):
         return value
-    if not isinstance(value, str):
-        raise refuse(
-            argument, value, f"one of {', '.join(known)}, or a {kind.__name__}", "choose one"
-        )
+    if not isinstance(scalar(value), str):
+        raise refuse(argument, value, f"one of {', '.join(known)}, or a {kind.__name__}")
     return known[one_of(argument, value, known, renamed)]()
 
 
 def _refuse_matrix(penalty: Any) -> None:
     """A ridge `tr(W Gamma W^T)/2` is l2 on other features, which a mixture can describe."""
-    if isinstance(penalty, np.ndarray):
+    if isinstance(penalty, np.ndarray) and penalty.ndim == 2:
+        matrix("penalty", penalty)
         raise UnsupportedCombination(
             f"Argument `penalty` is an array, but must be one of {', '.join(PENALTIES)} or a "
             "Penalty. A ridge with a matrix Gamma is 'l2' on the features Gamma^(-1/2) x: give "

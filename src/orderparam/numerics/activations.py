@@ -14,6 +14,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import (
+    function,
+    one_line,
+    positive,
+    reals,
+    refuse,
+    scalar,
+    shown,
+    text,
+    truth,
+)
+from orderparam.support.values import attribute
 
 _GRID = np.linspace(-6.0, 6.0, 4097).reshape(17, 241)
 
@@ -35,6 +47,18 @@ class Activation:
     parameters: tuple[float, ...] = ()
     smooth: bool = True
     linear: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not allowed."""
+        given = {
+            "name": text("name", self.name),
+            "function": function("function", self.function, "one array"),
+            "parameters": tuple(reals("parameters", self.parameters, least=0)),
+            "smooth": truth("smooth", self.smooth),
+            "linear": truth("linear", self.linear),
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
 
     def __call__(self, h: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """φ(h), entry by entry."""
@@ -63,19 +87,18 @@ def _gelu(h: Array) -> Array:
     return h * (1 + jax.lax.erf(h / math.sqrt(2))) / 2
 
 
-@lru_cache(maxsize=256)
 def scaled_tanh(beta: float) -> Activation:
     """The activation tanh(βh)/β, which has slope 1 at the origin and saturates at 1/β.
 
     Raises:
         InvalidProblem: If `beta` is not positive and finite.
     """
-    beta = float(beta)
-    if not (math.isfinite(beta) and beta > 0):
-        raise InvalidProblem(
-            f"The parameter of scaled_tanh is {beta}; it must be a positive finite number. "
-            "For its limit at 0 use activation='linear'."
-        )
+    return _scaled_tanh(positive("beta", beta, "for its limit at 0 use activation='linear'"))
+
+
+@lru_cache(maxsize=256)
+def _scaled_tanh(beta: float) -> Activation:
+    """One value for each number, so that compiled programs are found again."""
     return Activation("scaled_tanh", lambda h: jnp.tanh(beta * h) / beta, parameters=(beta,))
 
 
@@ -110,23 +133,24 @@ def activation(spec: Activation | str | Callable[[Array], Array]) -> Activation:
     """
     if isinstance(spec, Activation):
         return spec
-    if isinstance(spec, str):
-        return _by_name(spec)
+    found = scalar(spec)
+    if isinstance(found, str):
+        return _by_name(found)
     if callable(spec):
         return _by_function(spec)
-    raise InvalidProblem(
-        f"An activation was given as {spec!r} ({type(spec).__name__}); give one of the names "
-        f"{', '.join(_NAMES)}, or an elementwise function written with jax.numpy."
-    )
+    allowed = f"one of the names {', '.join(_NAMES)}, or an elementwise function"
+    raise refuse("activation", spec, allowed, "write functions with jax.numpy")
 
 
-def _by_name(text: str) -> Activation:
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", text)
-    name, argument = match.groups() if match else (text, None)
+def _by_name(spec: str) -> Activation:
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", spec)
+    name, argument = match.groups() if match else (spec, None)
     if name in _NAMED and argument is None:
         return _NAMED[name]
     if name in _NAMED:
-        raise InvalidProblem(f"Activation {name!r} takes no parameter, but {text!r} was given.")
+        raise InvalidProblem(
+            f"Activation {name!r} takes no parameter, but {spec!r} was given; leave it out."
+        )
     if name == "scaled_tanh":
         try:
             return scaled_tanh(float(argument or ""))
@@ -134,18 +158,19 @@ def _by_name(text: str) -> Activation:
             if isinstance(error, InvalidProblem):
                 raise
             raise InvalidProblem(
-                f"Activation {text!r} needs one positive number; write for example "
+                f"Activation {spec!r} needs one positive number; write for example "
                 "'scaled_tanh(0.8)'."
             ) from None
     near = difflib.get_close_matches(name, [*_NAMED, "scaled_tanh"], n=1, cutoff=0.0)[0]
     raise InvalidProblem(
-        f"There is no activation {text!r}; the nearest name is {near!r}. Known names are "
-        f"{', '.join(_NAMES)}; a function written with jax.numpy is accepted too."
+        f"Argument `activation` must be a known name, but is {shown(spec)}; the nearest "
+        f"name is {near!r}. Known names are {', '.join(_NAMES)}; a "
+        "function written with jax.numpy is accepted too."
     )
 
 
 def _by_function(function: Callable[[Array], Array]) -> Activation:
-    label = getattr(function, "__qualname__", type(function).__name__)
+    label = str(attribute(function, "__qualname__") or type(function).__name__)
     with jax.enable_x64(True):
         values, slopes = _on_grid(function, label)
     _require_elementwise(function, label, values)
@@ -165,13 +190,18 @@ def _on_grid(
     except Exception as error:
         raise InvalidProblem(
             f"The activation {label} cannot be evaluated and differentiated by JAX "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}). Write it with jax.numpy, as "
+            f"({type(error).__name__}: {one_line(error)}). Write it with jax.numpy, as "
             "a function of one array."
         ) from error
-    if values.shape != grid.shape or values.dtype != grid.dtype:
+    if (
+        not isinstance(values, jax.Array)
+        or values.shape != grid.shape
+        or values.dtype != grid.dtype
+    ):
+        given = [getattr(values, name, type(values).__name__) for name in ("shape", "dtype")]
         raise InvalidProblem(
             f"The activation {label} turns an array of shape {grid.shape} and type {grid.dtype} "
-            f"into {values.shape} and {values.dtype}; it must act entry by entry and keep both."
+            f"into {given[0]} and {given[1]}; it must act entry by entry and keep both."
         )
     values, slopes = np.asarray(values), np.asarray(slopes)
     if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
@@ -193,7 +223,7 @@ def _require_elementwise(
     """Reject a function that mixes entries, such as a softmax: part of the grid must do."""
     with jax.enable_x64(True):
         alone = np.asarray(function(jnp.asarray(_GRID[3:5, 100:107])))
-    if not np.allclose(alone, values[3:5, 100:107], rtol=1e-9, atol=1e-12):
+    if alone.shape != (2, 7) or not np.allclose(alone, values[3:5, 100:107], rtol=1e-9, atol=1e-12):
         raise InvalidProblem(
             f"The activation {label} gives other values when it is applied to fewer entries at "
             "once; it must act on every entry alone."

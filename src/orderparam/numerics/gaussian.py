@@ -7,6 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
+from orderparam.support.arguments import integer
+from orderparam.support.memory import require_numbers
+
 _RANGE = 9.0
 _LIGHT = 1e-14
 _TENSOR = {2: 21, 3: 15}
@@ -62,3 +65,10 @@ def sobol_normals(
         uniform = np.clip(sampler.random_base2(exponent), 1e-16, 1 - 1e-16)
         parts.append(special.ndtri(uniform))
     return np.stack(parts)
+
+
+def checked_nodes(nodes: int) -> int:
+    """A number of quadrature nodes, whose rule is an eigenvalue problem of that size."""
+    count = integer("nodes", nodes, 2)
+    require_numbers("nodes", 8 * count**2)
+    return count

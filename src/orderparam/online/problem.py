@@ -16,7 +16,14 @@ from orderparam.online.model.input_spectrum import InputSpectrum
 from orderparam.online.model.layers import centering_of, layer_weights, normalisations
 from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.model.schedule import RateSchedule, Schedule, schedule_of
-from orderparam.support.arguments import at_least_zero, fraction, integer, positive, truth
+from orderparam.support.arguments import (
+    at_least_zero,
+    fraction,
+    instance,
+    integer,
+    positive,
+    truth,
+)
 
 
 class TeacherStudent(Problem):
@@ -183,3 +190,8 @@ class TeacherStudent(Problem):
             "spectrum": None if self.spectrum is None else self.spectrum.config(),
             "schedule": None if self.schedule is None else self.schedule.config(),
         }
+
+
+def checked_problem(value: Any) -> TeacherStudent:
+    """A problem of this family, refused where it is something else."""
+    return instance("problem", value, TeacherStudent, "build one with orderparam.online")

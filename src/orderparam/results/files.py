@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import xarray as xr
 
-from orderparam.errors import CorruptFile
+from orderparam.errors import CorruptFile, MissingFile
+from orderparam.support.arguments import is_there
 
 SCHEMA_VERSION = 1
 _MARK = b"\norderparam sha256 "
@@ -96,13 +97,14 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a file of `write_dataset` into memory; no code of the file is ever executed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        MissingFile: If there is no such file.
         CorruptFile: If the file is truncated, altered, of another kind or of another schema.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file at {path}; give the path of a file written by `Solution.save`."
+    if not is_there(path, Path.is_file):
+        raise MissingFile(
+            f"There is no file at {str(path)!r}; give the path of a file written by "
+            "`Solution.save`."
         )
     _verify(path)
     try:

@@ -129,7 +129,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
         A solution equal to the saved one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        MissingFile: If there is no such file.
         CorruptFile: If the file is truncated, altered, of another kind or of another schema.
     """
     dataset = read_dataset(path)

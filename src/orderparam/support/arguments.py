@@ -5,59 +5,52 @@ given, what is allowed, what to do. Python and NumPy numbers, booleans and array
 treated alike; a boolean is no number, a text is never read as one.
 """
 
-import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from numbers import Integral, Real
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from orderparam.support.values import (
+    LARGEST,
+    MOST,
+    is_integer,
+    number,
+    one_line,
+    refuse,
+    scalar,
+    several,
+    shown,
+)
+from orderparam.support.words import checked_path, is_there, old_name, one_of, text
 
-from orderparam.errors import InvalidProblem
-
-MOST = 2**53
-"""Largest integer that an argument may be; all integers up to here are exact as float64."""
-
-LARGEST = 1e100
-"""Largest size of a number; squares and their sums stay far from overflow."""
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it: in full where that is short, otherwise its kind and shape."""
-    if isinstance(value, np.ma.MaskedArray):
-        return f"a masked array of shape {value.shape}"
-    if getattr(value, "ndim", 0):
-        return f"a {type(value).__name__} of shape {tuple(value.shape)}"
-    try:
-        text = repr(value)
-    except Exception as error:  # the value's own code; a message must not fail for it
-        return f"a {type(value).__name__} ({type(error).__name__} when shown)"
-    return text if len(text) <= 60 else f"a {type(value).__name__}"
-
-
-def scalar(value: Any) -> Any:
-    """The Python value of a NumPy number or of an array without axes; anything else as it is."""
-    if isinstance(value, np.ma.MaskedArray):
-        return value
-    if isinstance(value, np.generic) or getattr(value, "ndim", None) == 0:
-        try:
-            return value.item()
-        except (TypeError, ValueError, AttributeError):
-            return value
-    return value
-
-
-def refuse(name: str, value: Any, allowed: str, advice: str = "choose one") -> InvalidProblem:
-    """The error that all checks raise."""
-    return InvalidProblem(f"Argument `{name}` must be {allowed}, but is {shown(value)}; {advice}.")
-
-
-def is_integer(value: Any) -> bool:
-    """Whether a value is an integer, and no boolean."""
-    value = scalar(value)
-    return isinstance(value, Integral) and not isinstance(value, bool)
+__all__ = [
+    "LARGEST",
+    "MOST",
+    "at_least_zero",
+    "checked_path",
+    "fraction",
+    "function",
+    "instance",
+    "integer",
+    "integers",
+    "is_integer",
+    "is_there",
+    "number",
+    "old_name",
+    "one_line",
+    "one_of",
+    "optional",
+    "positive",
+    "probability",
+    "real",
+    "reals",
+    "refuse",
+    "scalar",
+    "sequence",
+    "several",
+    "shown",
+    "sizes_and_runs",
+    "text",
+    "truth",
+]
 
 
 def integer(
@@ -70,35 +63,29 @@ def integer(
     return int(scalar(value))
 
 
-def several(value: Any) -> list[Any] | None:
-    """The entries of a sequence of values or of a vector, `None` for a single value."""
-    value = scalar(value)
-    if isinstance(value, str | bytes | dict) or not hasattr(value, "__len__"):
-        return None
-    if isinstance(value, np.ma.MaskedArray) or getattr(value, "ndim", 1) != 1:
-        return None
-    return list(value)
-
-
-def integers(name: str, value: Any, least: int = 1) -> list[int]:
+def integers(name: str, value: Any, least: int = 1, most: int = MOST) -> list[int]:
     """One integer of at least `least`, or a sequence of them, as a list."""
     entries = several(value)
     entries = [value] if entries is None else entries
-    if not entries or not all(is_integer(e) and least <= int(scalar(e)) <= MOST for e in entries):
-        allowed = f"an integer of at least {least} or a list of them"
-        raise refuse(name, value, allowed, f"give for example {max(least, 8)}")
+    if not entries or not all(is_integer(e) and least <= int(scalar(e)) <= most for e in entries):
+        upper = "" if most >= MOST else f" and at most {most}"
+        allowed = f"an integer of at least {least}{upper} or a list of them"
+        raise refuse(name, value, allowed, f"give for example {min(max(least, 8), most)}")
     return [int(scalar(entry)) for entry in entries]
 
 
-def number(value: Any) -> float:
-    """A real number as a float; NaN for whatever is not one."""
-    value = scalar(value)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return math.nan
-    try:
-        return float(value)
-    except (OverflowError, TypeError, ValueError):
-        return math.nan
+def sizes_and_runs(name: str, sizes: Any, seeds: Any) -> tuple[list[int], list[int]]:
+    """Distinct sizes of an experiment, and a number of runs for each."""
+    chosen, runs = integers(name, sizes), integers("seeds", seeds)
+    if len(set(chosen)) < len(chosen):
+        allowed = "a size or different sizes"
+        raise refuse(name, sizes, allowed, "name each once and ask for more `seeds` instead")
+    if several(seeds) is None:
+        runs = runs * len(chosen)
+    if len(runs) != len(chosen):
+        allowed = f"one number of runs, or one for each of {len(chosen)} sizes"
+        raise refuse("seeds", seeds, allowed, "give as many as sizes")
+    return chosen, runs
 
 
 def real(
@@ -147,41 +134,23 @@ def truth(name: str, value: Any) -> bool:
     return found
 
 
-def one_of(
-    name: str, value: Any, allowed: Iterable[str], renamed: Mapping[str, str] | None = None
-) -> str:
-    """One of several words; the message suggests the nearest, or the new spelling of an old one."""
-    words, found = list(allowed), scalar(value)
-    if isinstance(found, str) and found in words:
-        return str(found)
-    if isinstance(found, str) and renamed is not None and found in renamed:
-        raise InvalidProblem(
-            f"Argument `{name}` is {found!r}, which is called {renamed[found]!r} now; write that."
-        )
-    near = get_close_matches(found, words, n=1) if isinstance(found, str) else []
-    advice = f". Did you mean {near[0]!r}?" if near else "; choose one of them."
-    raise InvalidProblem(
-        f"Argument `{name}` must be one of {', '.join(map(repr, words))}, but is {shown(value)}"
-        f"{advice}"
-    )
+def reals(
+    name: str, value: Any, check: Callable[[str, Any], float] = real, least: int = 1
+) -> list[float]:
+    """A sequence of at least `least` numbers, each of which passes a check."""
+    return [check(name, entry) for entry in sequence(name, value, "numbers", least)]
 
 
-def text(name: str, value: Any) -> str:
-    """A text that is not empty."""
-    found = scalar(value)
-    if not isinstance(found, str) or not found:
-        raise refuse(name, value, "a text that is not empty", "give one")
-    return str(found)
+def function(name: str, value: Any, of: str) -> Callable[..., Any]:
+    """A function; what it takes and gives is checked by whoever calls it."""
+    if not callable(value):
+        raise refuse(name, value, f"a function of {of}", "give one")
+    return value
 
 
-def checked_path(name: str, value: Any) -> Path:
-    """A path of a file or folder, given as text or as a path; no number is read as one."""
-    found = scalar(value)
-    if isinstance(found, bytes) or not isinstance(found, str | os.PathLike) or not str(found):
-        raise refuse(name, value, "a path, as text or pathlib.Path", "give one")
-    if "\0" in str(found):
-        raise refuse(name, value, "a path without null characters", "remove them")
-    return Path(found)
+def optional(check: Callable[..., Any], name: str, value: Any, *settings: Any) -> Any:
+    """`None` as it is, and what a check makes of anything else."""
+    return None if value is None else check(name, value, *settings)
 
 
 def instance(name: str, value: Any, kind: type, advice: str) -> Any:
@@ -207,13 +176,3 @@ def _range(low: float, high: float, open_low: bool, open_high: bool) -> str:
     return "a finite number" + "".join(
         f" {p}" for p in (" and ".join(filter(None, (above, below))),) if p
     )
-
-
-def old_name(family: str, name: str, renamed: Mapping[str, str]) -> Exception:
-    """What a family's module raises for a name that it does not have."""
-    if name in renamed:
-        return InvalidProblem(
-            f"orderparam.{family}.{name} is called {renamed[name]} now; write "
-            f"orderparam.{family}.{renamed[name]}."
-        )
-    return AttributeError(f"module 'orderparam.{family}' has no attribute {name!r}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import LARGEST, refuse, shown
@@ -60,24 +60,46 @@ def vector(name: str, value: Any, length: int) -> Float[np.ndarray, " sample"]:
     if found.shape != (length,):
         raise InvalidProblem(
             f"Argument `{name}` must be a vector with one number per sample, ({length},), but has "
-            f"the shape {found.shape}."
+            f"the shape {found.shape}; give as many numbers as samples."
         )
     return found
 
 
 def _read(name: str, value: Any) -> np.ndarray:
     """The numbers as NumPy reads them, refused where they are none."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise refuse(name, value, "an array of real numbers", "give no bytes")
     if isinstance(value, np.ma.MaskedArray):
         raise refuse(name, value, "an array without a mask", "fill or drop the masked entries")
     try:
         found = np.asarray(value)
-    except (ValueError, TypeError, OverflowError):
+    except Exception:  # rows of unequal length, or the value's own code
         raise refuse(name, value, "an array of real numbers", "give rows of equal length") from None
     if found.dtype.kind not in "uif":
         kind = {"b": "booleans", "c": "complex numbers", "U": "text", "S": "bytes"}
-        said = kind.get(found.dtype.kind, f"{found.dtype} values, such as {shown(value)}")
+        said = kind.get(found.dtype.kind, f"values that are none, {shown(value)}")
         raise InvalidProblem(
             f"Argument `{name}` must hold real numbers, but holds {said}; give numbers in rows of "
             "equal length."
         )
+    if isinstance(value, list | tuple) and any(map(_no_number, np.array(value, object).flat)):
+        raise refuse(name, value, "an array of real numbers", "replace booleans and masked entries")
     return found
+
+
+def _no_number(entry: Any) -> bool:
+    """Whether NumPy would turn an entry of a list into a number that is none."""
+    return isinstance(entry, bool | np.bool_ | np.ma.MaskedArray)
+
+
+def class_numbers(name: str, value: Any, length: int) -> Int[np.ndarray, " sample"]:
+    """Classes 0, 1, ... in place of one integer, word, boolean or finite number per sample."""
+    try:
+        found = np.asarray(value)
+    except Exception:  # rows of unequal length, or the value's own code
+        found = np.asarray(None)
+    good = found.dtype.kind in "biuU" or (found.dtype.kind == "f" and np.isfinite(found).all())
+    if isinstance(value, np.ma.MaskedArray) or not good or found.shape != (length,):
+        allowed = f"one integer or word for each of {length} samples"
+        raise refuse(name, value, allowed, "give as many as samples")
+    return np.unique(found, return_inverse=True)[1]

@@ -25,3 +25,19 @@ def require_memory(needed: int, what: str, advice: str) -> None:
             f"{what} need {needed / 2**30:.1f} GiB, but the machine has "
             f"{available / 2**30:.1f} GiB; {advice}."
         )
+
+
+def require_numbers(name: str, count: int, size: int = 8) -> None:
+    """Refuse an argument that asks for more numbers than memory holds.
+
+    Args:
+        name: The argument.
+        count: Numbers in the largest arrays.
+        size: Bytes of one number.
+
+    Raises:
+        CapacityExceeded: If they do not fit.
+    """
+    require_memory(
+        count * size, f"The arrays that argument `{name}` asks for", "choose a smaller one"
+    )

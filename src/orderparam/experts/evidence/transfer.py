@@ -13,7 +13,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from orderparam.experts.evidence.figures_checks import draw_sweep
-from orderparam.experts.experiment.sweep import sweep_losses
+from orderparam.experts.experiment.sweep import checked_grid, sweep_losses
 from orderparam.experts.models.setup import Builder
 from orderparam.experts.theory.optimum import Optimum, find_optimum
 from orderparam.plots import export
@@ -118,8 +118,8 @@ def learning_rate_transfer(
     loss = sweep_losses(
         builder, sizes, factors, steps, seeds, parameterization, progress, **settings
     )
-    described = {"parameterization": parameterization, "steps": steps, **settings}
-    return judged(tuple(sizes), tuple(float(f) for f in factors), loss, described)
+    described = {"parameterization": parameterization, "steps": int(steps), **settings}
+    return judged(*checked_grid(sizes, factors), loss, described)
 
 
 def judged(

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from orderparam.errors import InvalidProblem
 from orderparam.experts.glossary import meaning
 from orderparam.experts.models.setup import Builder, run_list
 from orderparam.experts.rules.plan import ScalingPlan
+from orderparam.experts.rules.recipe import PARAMETERIZATIONS
 from orderparam.results import Solution
 from orderparam.results.build import Coordinate, Variable, build_solution
 from orderparam.results.verdict import Verdict
-from orderparam.support.arguments import integers
+from orderparam.support.arguments import function, integers, one_of, refuse, truth
 from orderparam.support.extras import needed
 from orderparam.support.progress import progress as progress_bar
 
@@ -42,9 +42,12 @@ def measure_ladder(
     **settings: Any,
 ) -> Measured:
     """Train models of several sizes and measure them; arguments as in `coordinate_check`."""
-    needed("torch", "torch")
+    function("builder", builder, "size, seed and parameterization")
     sizes, steps = increasing("sizes", sizes, 1, 2), increasing("steps", steps, 0, 1)
     runs = run_list(seeds)
+    parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
+    progress = truth("progress", progress)
+    needed("torch", "torch")
     started = time.monotonic()
     found: dict[str, np.ndarray] = {}
     plan: ScalingPlan | None = None
@@ -90,10 +93,8 @@ def increasing(name: str, given: Sequence[int], least: int, number: int) -> list
     """At least `number` whole numbers from `least` on, in increasing order."""
     values = integers(name, given, least)
     if len(values) < number or values != sorted(set(values)):
-        raise InvalidProblem(
-            f"Argument `{name}` must hold at least {number} increasing integers from {least} on, "
-            f"but is {values}; give for example 1, 2, 4, 8."
-        )
+        allowed = f"a list of at least {number} increasing integers from {least} on"
+        raise refuse(name, given, allowed, "give for example 1, 2, 4, 8")
     return values
 
 

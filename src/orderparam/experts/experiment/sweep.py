@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.errors import InvalidProblem
 from orderparam.experts.models.setup import Builder, run_list
+from orderparam.experts.rules.recipe import PARAMETERIZATIONS
 from orderparam.experts.theory.optimum import NEIGHBOURS
+from orderparam.support.arguments import (
+    function,
+    integer,
+    integers,
+    one_of,
+    positive,
+    reals,
+    refuse,
+    truth,
+)
 from orderparam.support.extras import needed
 from orderparam.support.progress import progress as progress_bar
 
@@ -27,9 +37,12 @@ def sweep_losses(
     **settings: Any,
 ) -> Float[np.ndarray, "size factor seed"]:
     """Held-out losses, infinite where a run diverged; arguments as in `learning_rate_transfer`."""
+    function("builder", builder, "size, seed, parameterization and factor")
+    sizes, factors = checked_grid(sizes, factors)
+    steps, runs = integer("steps", steps), run_list(seeds)
+    parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
+    progress = truth("progress", progress)
     needed("torch", "torch")
-    _check(sizes, factors, steps)
-    runs = run_list(seeds)
     loss = np.full((len(sizes), len(factors), len(runs)), np.inf)
     with progress_bar(loss.size, "learning-rate transfer", progress) as advance:
         for i, j, run in np.ndindex(*loss.shape):
@@ -61,15 +74,11 @@ def _trained(setup: Any, steps: int) -> float:
     return final if final < _DIVERGED * start else math.inf
 
 
-def _check(sizes: Sequence[int], factors: Sequence[float], steps: int) -> None:
-    """Refuse grids that cannot show an optimum."""
-    rising = list(sizes) == sorted(set(sizes)) and list(factors) == sorted(set(factors))
-    if not rising or len(sizes) < 2 or len(factors) < NEIGHBOURS or min(factors) <= 0:
-        raise InvalidProblem(
-            "A sweep needs two or more increasing sizes and three or more increasing positive "
-            f"factors, but has sizes {list(sizes)} and factors {list(factors)}; give more."
-        )
-    if not isinstance(steps, int) or steps < 1:
-        raise InvalidProblem(
-            f"Argument `steps` must be at least 1, but is {steps!r}; choose a larger number."
-        )
+def checked_grid(sizes: Any, factors: Any) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Sizes and factors that can show an optimum."""
+    chosen, rates = integers("sizes", sizes), reals("factors", factors, positive)
+    if len(chosen) < 2 or chosen != sorted(set(chosen)):
+        raise refuse("sizes", sizes, "two or more increasing integers", "give more")
+    if len(rates) < NEIGHBOURS or rates != sorted(set(rates)):
+        raise refuse("factors", factors, "three or more increasing numbers", "give more")
+    return tuple(chosen), tuple(rates)

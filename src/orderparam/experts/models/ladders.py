@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_table import role_table
 from orderparam.experts.rules.shape import Shape
+from orderparam.support.arguments import integer, one_of, refuse
 
 _RULES = {"I": "I", "II": "II", "III": "III", "between": "mixed"}
 
@@ -38,11 +38,7 @@ class Reference:
         Raises:
             InvalidProblem: If the ladder has none.
         """
-        if regime not in self.bases:
-            raise InvalidProblem(
-                f"The regime must be one of {', '.join(self.bases)}, but is {regime!r}; choose one."
-            )
-        return self.bases[regime]
+        return self.bases[one_of("regime", regime, self.bases)]
 
 
 MLP = Reference(
@@ -84,11 +80,9 @@ def grown(base: Shape, regime: str, size: int) -> Shape:
     Raises:
         InvalidProblem: If the size is not allowed.
     """
-    whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
-    square = whole and math.isqrt(size) ** 2 == size
-    if not (square if regime == "between" else whole):
-        kind = "the square of an integer" if regime == "between" else "an integer of at least 1"
-        raise InvalidProblem(f"A size must be {kind}, but is {size!r}; choose one.")
+    size = integer("size", size)
+    if regime == "between" and math.isqrt(size) ** 2 != size:
+        raise refuse("size", size, "the square of an integer in the regime 'between'")
     sizes = base.sizes
     many = 1 if regime == "I" else size
     wide = {"II": 1, "between": math.isqrt(size)}.get(regime, size)

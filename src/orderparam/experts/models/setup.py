@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.plan import ScalingPlan
+from orderparam.support.arguments import integer, integers, refuse, several
+from orderparam.support.memory import require_numbers
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,11 @@ def run_list(seeds: int | Sequence[int]) -> list[int]:
     Raises:
         InvalidProblem: If there is no run, or a seed is not a distinct integer of at least 0.
     """
-    if isinstance(seeds, bool):
-        runs: list[int] = []
-    else:
-        runs = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not runs or len(set(runs)) < len(runs) or any(not isinstance(s, int) or s < 0 for s in runs):
-        raise InvalidProblem(
-            f"Argument `seeds` must be a number of runs of at least 1, or distinct seeds, but is "
-            f"{seeds!r}; use 3."
-        )
+    if several(seeds) is None:
+        count = integer("seeds", seeds, advice="use 3, or give a list of seeds")
+        require_numbers("seeds", count)
+        return list(range(count))
+    runs = integers("seeds", seeds, least=0)
+    if len(set(runs)) < len(runs):
+        raise refuse("seeds", seeds, "a number of runs, or distinct seeds", "use 3")
     return runs

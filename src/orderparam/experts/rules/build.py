@@ -18,9 +18,10 @@ from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.role_rules import Match, RoleRules
 from orderparam.experts.rules.rows import ROWS, value
-from orderparam.experts.rules.shape import Shape, infer_regime, ratios
+from orderparam.experts.rules.shape import Shape, checked_shape, infer_regime, ratios
 from orderparam.experts.rules.sharing import Groups, expert_groups
 from orderparam.experts.rules.sizes import check_sizes, hidden_name
+from orderparam.support.arguments import instance, integer, optional, refuse, sequence, text
 
 Shapes = Mapping[str, Sequence[int]]
 Kind = TypeVar("Kind", bound=ScalingPlan)
@@ -62,6 +63,14 @@ def plan_from_shapes(
         Milliseconds; nothing is allocated.
     """
     recipe = make_recipe(choices)
+    instance("rules", rules, RoleRules, "give orderparam.experts.RoleRules([...])")
+    checked_shape("base", base)
+    checked_shape("target", target)
+    shapes = _checked_shapes("shapes", shapes)
+    base_shapes = optional(_checked_shapes, "base_shapes", base_shapes)
+    default_layout = optional(_checked_layout, "default_layout", default_layout)
+    if not (isinstance(kind, type) and issubclass(kind, ScalingPlan)):
+        raise refuse("kind", kind, "a class of plans", "derive it from ScalingPlan")
     matches = rules.match_all(list(shapes))
     growth = infer_regime(base, target)
     regime = _regime(recipe, growth.regime)
@@ -80,8 +89,8 @@ def plan_from_shapes(
     found = recipe_warnings(recipe, growth, groups, base, target)
     if groups is not None:
         found += sharing_warning(recipe, regime, groups)
-    for text in found:
-        warnings.warn(text, ScalingWarning, stacklevel=3)
+    for warning in found:
+        warnings.warn(warning, ScalingWarning, stacklevel=3)
     roles = [match.role.name for match in matches.values()]
     return kind(
         base=base,
@@ -93,6 +102,21 @@ def plan_from_shapes(
         warnings=tuple(found),
         notes=tuple(_notes(recipe, regime, groups, zero_router, roles)),
     )
+
+
+def _checked_shapes(name: str, value: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of parameters by name, which may have no axes."""
+    if not isinstance(value, Mapping) or not value:
+        raise refuse(name, value, "a mapping from names to shapes", "give one entry a parameter")
+    axes = {text(name, key): sequence(name, shape, "sizes", 0) for key, shape in value.items()}
+    return {key: tuple(integer(name, size) for size in shape) for key, shape in axes.items()}
+
+
+def _checked_layout(name: str, value: Any) -> dict[str, str]:
+    """Axes of parameters by name."""
+    if not isinstance(value, Mapping):
+        raise refuse(name, value, "a mapping from names to axes", "write {'head.weight': 'o i'}")
+    return {text(name, key): text(name, axes) for key, axes in value.items()}
 
 
 def make_recipe(choices: Mapping[str, Any]) -> Recipe:

@@ -1,10 +1,12 @@
 """The choices of a plan that are not sizes: parameterization, optimiser, gates, depth, sharing."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.experts.rules.shape import REGIMES
+from orderparam.support.arguments import one_of, positive, real, scalar, truth
 
 PARAMETERIZATIONS = {
     "mup": "maximal update parameterization",
@@ -86,20 +88,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""
-        _one_of("parameterization", self.parameterization, PARAMETERIZATIONS)
-        check_optimizer_name(self.optimizer)
-        for name, known in (
-            ("weight_decay_mode", DECAY_MODES),
-            ("gate", GATES),
-            ("auxiliary_loss", ("none", "fixed", "scaled")),
-        ):
-            _one_of(name, getattr(self, name), known)
-        for name, known in (
-            ("regime", REGIMES), ("sharing", SHARING), ("routing", ("soft", "top_k")),
-        ):  # fmt: skip
-            if getattr(self, name) is not None:
-                _one_of(name, getattr(self, name), known)
-        self._check_depth()
+        self._keep("optimizer", lambda name, value: check_optimizer_name(value))
+        for name, known in _WORDS.items():
+            self._keep(name, one_of, known)
+        for name in _FLAGS:
+            self._keep(name, truth)
+        self._keep("depth_exponent", _depth)
+        self._keep("aggregation_exponent", real, -10.0, 10.0)
+        self._keep("capacity_factor", positive)
+        if self.depth_exponent is not None and self.parameterization in WITHOUT_DEPTH:
+            raise UnsupportedCombination(
+                f"The parameterization {self.parameterization!r} has no depth rule here; use mup "
+                "or mssp, or leave `depth_exponent` out."
+            )
         if self.sharing not in (None, "none") and self.parameterization != "mssp":
             raise UnsupportedCombination(
                 f"Sharing {self.sharing!r} belongs to the parameterization 'mssp', but this one is "
@@ -121,44 +122,48 @@ class Recipe:
         """The choices as plain values."""
         return asdict(self)
 
-    def _check_depth(self) -> None:
-        """Refuse exponents outside [0, 1], and depth where no rule is known."""
-        a = self.depth_exponent
-        if a is None:
-            return
-        if isinstance(a, bool) or not isinstance(a, int | float) or not 0 <= a <= 1:
-            raise InvalidProblem(
-                f"Argument `depth_exponent` must lie in [0, 1], but is {a!r}; use 1/2 (branches "
-                "add at random) or 1 (branches add coherently)."
-            )
-        if self.parameterization in WITHOUT_DEPTH:
-            raise UnsupportedCombination(
-                f"The parameterization {self.parameterization!r} has no depth rule here; use mup "
-                "or mssp, or leave `depth_exponent` out."
-            )
+    def _keep(self, name: str, check: Callable[..., Any], *settings: Any) -> None:
+        """Put what a check makes of a choice in its place; `None` where that is the default."""
+        value = getattr(self, name)
+        if value is not None or name not in _OPTIONAL:
+            object.__setattr__(self, name, check(name, value, *settings))
 
 
-def check_optimizer_name(name: str) -> None:
+_WORDS = {
+    "parameterization": tuple(PARAMETERIZATIONS),
+    "weight_decay_mode": DECAY_MODES,
+    "gate": GATES,
+    "auxiliary_loss": ("none", "fixed", "scaled"),
+    "regime": REGIMES,
+    "sharing": SHARING,
+    "routing": ("soft", "top_k"),
+}
+_FLAGS = (
+    "zero_head", "head_multiplier", "zero_router", "tie_break", "qk_norm", "expert_output_norm"
+)  # fmt: skip
+_OPTIONAL = (
+    "regime", "depth_exponent", "sharing", "aggregation_exponent", "zero_router", "routing",
+    "capacity_factor",
+)  # fmt: skip
+
+
+def _depth(name: str, value: Any) -> float:
+    """An exponent in [0, 1]."""
+    advice = "use 1/2 (branches add at random) or 1 (branches add coherently)"
+    return real(name, value, 0.0, 1.0, advice=advice)
+
+
+def check_optimizer_name(name: str) -> str:
     """Refuse optimisers without a rule, with the reason.
 
     Raises:
         UnsupportedCombination: For a known optimiser whose updates the table does not cover.
         InvalidProblem: For an unknown one.
     """
-    if name in OPTIMIZERS:
-        return
-    allowed = ", ".join(OPTIMIZERS)
-    if isinstance(name, str) and name.lower() in _NO_RULE:
+    found = scalar(name)
+    if isinstance(found, str) and found.lower() in _NO_RULE:
         raise UnsupportedCombination(
-            f"The optimiser {name!r} has no scaling rule: {_NO_RULE[name.lower()]}. Use one of "
-            f"{allowed}, or keep it for parameters whose size does not change."
+            f"The optimiser {found!r} has no scaling rule: {_NO_RULE[found.lower()]}. Use one of "
+            f"{', '.join(OPTIMIZERS)}, or keep it for parameters whose size does not change."
         )
-    raise InvalidProblem(f"The optimiser {name!r} is unknown; use one of {allowed}.")
-
-
-def _one_of(name: str, given: Any, known: Any) -> None:
-    """Refuse a value that is not in a list."""
-    if given not in known:
-        raise InvalidProblem(
-            f"Argument `{name}` must be one of {', '.join(known)}, but is {given!r}; choose one."
-        )
+    return one_of("optimizer", name, OPTIMIZERS)

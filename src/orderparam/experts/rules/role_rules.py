@@ -3,11 +3,19 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.rows import ROWS
+from orderparam.support.arguments import (
+    one_of,
+    optional,
+    refuse,
+    sequence,
+    several,
+    text,
+    truth,
+)
 
 WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _EXPERT = "{expert}"
@@ -37,12 +45,15 @@ class Role:
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""
-        if self.name not in ROWS:
-            near = get_close_matches(str(self.name), ROWS, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise InvalidProblem(
-                f"The role {self.name!r} is unknown{hint}; use one of {', '.join(ROWS)}."
-            )
+        given = {
+            "name": one_of("name", self.name, ROWS),
+            "axes": optional(text, "axes", self.axes),
+            "hidden": optional(text, "hidden", self.hidden),
+            "in_block": optional(truth, "in_block", self.in_block),
+            "optional": truth("optional", self.optional),
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,16 @@ class RoleRules:
     """
 
     def __init__(self, rules: Iterable[tuple[str, Role | str]]) -> None:
+        pairs = [
+            several(pair) for pair in sequence("rules", rules, "pairs of a pattern and a role")
+        ]
+        if not all(pair is not None and len(pair) == 2 for pair in pairs):
+            allowed = "pairs of a pattern and a role"
+            raise refuse("rules", rules, allowed, "write [('*.router.weight', 'router')]")
         self.rules: tuple[tuple[str, Role], ...] = tuple(
-            (pattern, role if isinstance(role, Role) else Role(role)) for pattern, role in rules
+            (text("rules", pattern), role if isinstance(role, Role) else Role(role))
+            for pattern, role in (pair for pair in pairs if pair)
         )
-        if not self.rules:
-            raise InvalidProblem(
-                "RoleRules needs at least one rule, such as ('*.router.weight', 'router')."
-            )
 
     @cached_property
     def _compiled(self) -> list[tuple[re.Pattern[str], Role]]:

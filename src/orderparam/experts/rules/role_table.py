@@ -7,7 +7,7 @@ from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.rows import ROWS
-from orderparam.experts.rules.shape import Shape
+from orderparam.experts.rules.shape import Shape, checked_shape
 
 _FIXED = 1  # stands for sizes that do not scale, such as the number of outputs
 _EXPERTS = ("router", "router_bias", "expert_in", "expert_out", "expert_in_bias", "expert_out_bias")
@@ -33,7 +33,8 @@ def role_table(base: Shape, target: Shape, **choices: Any) -> ScalingPlan:
         >>> plan["ffn_out"].learning_rate
         0.25
     """
-    sizes = target.sizes
+    checked_shape("base", base)
+    sizes = checked_shape("target", target).sizes
     roles = [name for name in ROWS if _present(name, sizes)]
     shapes = {name: _shape(name, sizes) for name in roles}
     rules = RoleRules([(name, Role(name, axes=_axes(name))) for name in roles])

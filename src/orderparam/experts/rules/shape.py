@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import instance, integer, refuse
 
 REGIMES = ("dense", "I", "II", "III", "mixed")
 _TOLERANCE = 0.15
@@ -51,15 +52,16 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "widths"}
-        for name, value in {**given, **self.widths}.items():
-            if value is None and name not in ("width", "layers"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidProblem(
-                    f"Size `{name}` of a Shape must be an integer of at least 1, but is {value!r}; "
-                    "give the number of neurons, experts or layers."
-                )
+        for name in (f.name for f in fields(self) if f.name != "widths"):
+            value = getattr(self, name)
+            if value is not None or name in ("width", "layers"):
+                size = integer(name, value, advice="give the number of neurons, experts or layers")
+                object.__setattr__(self, name, size)
+        named = isinstance(self.widths, Mapping) and all(isinstance(n, str) for n in self.widths)
+        if not named:
+            raise refuse("widths", self.widths, "a mapping from names to widths", "give a dict")
+        widths = {name: integer("widths", size) for name, size in self.widths.items()}
+        object.__setattr__(self, "widths", widths)
         if self.experts is None and (self.active is not None or self.expert_width is not None):
             raise InvalidProblem(
                 "A Shape with `active` or `expert_width` needs `experts`; give it, or neither."
@@ -71,7 +73,6 @@ class Shape:
                 f"A Shape has active = {self.active} of experts = {self.experts}, but an input "
                 "cannot use more experts than there are; lower `active`."
             )
-        object.__setattr__(self, "widths", dict(self.widths))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -95,6 +96,11 @@ class Shape:
         """The sizes as plain values, unset ones left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value not in (None, {})}
+
+
+def checked_shape(name: str, value: Any) -> Shape:
+    """The sizes of a model, refused where it is something else."""
+    return instance(name, value, Shape, "give orderparam.experts.Shape(width=...)")
 
 
 def ratios(base: Shape, target: Shape) -> dict[str, float]:
@@ -141,7 +147,7 @@ def infer_regime(base: Shape, target: Shape) -> Growth:
         >>> infer_regime(base, Shape(width=256, experts=32, expert_width=16)).regime
         'II'
     """
-    grown = ratios(base, target)
+    grown = ratios(checked_shape("base", base), checked_shape("target", target))
     n, m, e = grown["width"], grown.get("experts", 1.0), grown.get("expert", 1.0)
     if base.experts is None:
         return Growth("dense", 0.0, 0.0, 0.0)

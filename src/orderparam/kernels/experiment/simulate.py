@@ -1,15 +1,12 @@
 """The experiment: ordinary finite networks, trained and measured like the theory's variables."""
 
 import math
-import operator
 import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from orderparam.contract import SavePlan
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.kernels.experiment.networks import PARAMETERIZATIONS, weight_shapes
 from orderparam.kernels.experiment.runs import train_networks
 from orderparam.kernels.experiment.variables import label_coordinates, label_variables
@@ -18,6 +15,8 @@ from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.flow import with_small_steps
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution, Verdict, build_solution
+from orderparam.support.arguments import integer, one_of, sizes_and_runs
+from orderparam.support.memory import require_numbers
 
 
 def simulate(
@@ -78,11 +77,11 @@ def simulate_networks(
     Source: Bordelon & Pehlevan (2022), section 2; docs/theory/kernels.md, Networks to compare
     with.
     """
-    sizes = _counts("width", widths)
-    runs = _counts("seeds", seeds)
-    runs = runs * len(sizes) if len(runs) == 1 else runs
-    _require_consistent(sizes, runs, seed, precision)
-    _require_defined(parameterization, problem)
+    sizes, runs = sizes_and_runs("width", widths, seeds)
+    seed = integer("seed", seed, 0)
+    precision = one_of("precision", precision, ("float32", "float64"))
+    parameterization = _defined(parameterization, problem)
+    _require_room(problem, sizes, runs)
     plan = SavePlan() if save is None else save
     require_few_fields(problem, plan)
     grid = plan.grid(problem.steps)
@@ -121,51 +120,19 @@ def _parameters(problem: KernelEvolution, width: int) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def _counts(name: str, value: Any) -> list[int]:
-    """One positive integer or several, as a list."""
-    several = hasattr(value, "__len__") and not isinstance(value, str)
-    entries: list[Any] = list(value) if several else [value]
-    try:
-        counts = [operator.index(entry) for entry in entries]
-    except TypeError:
-        counts = []
-    if not counts or min(counts) < 1 or any(isinstance(entry, bool) for entry in entries):
-        raise InvalidProblem(
-            f"Argument `{name}` is {value!r}; it must be a positive integer or a list of them."
-        )
-    return counts
+def _require_room(problem: KernelEvolution, sizes: Sequence[int], runs: Sequence[int]) -> None:
+    """Refuse networks and numbers of runs that no memory holds, before anything is drawn."""
+    # One network at a time: weights as drawn, as trained, and their gradient.
+    require_numbers("width", 3 * max(_parameters(problem, width) for width in sizes), size=4)
+    require_numbers("seeds", len(sizes) * max(runs))
 
 
-def _require_defined(parameterization: str, problem: KernelEvolution) -> None:
+def _defined(parameterization: str, problem: KernelEvolution) -> str:
     """Refuse parameterizations that do not exist, or not for this network."""
-    if parameterization not in PARAMETERIZATIONS:
-        raise InvalidProblem(
-            f"Argument `parameterization` is {parameterization!r}; it must be one of "
-            f"{', '.join(PARAMETERIZATIONS)}."
-        )
+    parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
     if parameterization == "standard" and isinstance(problem.network, CNN):
         raise UnsupportedCombination(
             "The parameterization 'standard' is not defined for convolutional networks; choose "
             "mean_field or ntk."
         )
-
-
-def _require_consistent(
-    widths: Sequence[int], counts: Sequence[int], seed: int, precision: str
-) -> None:
-    if len(set(widths)) != len(widths):
-        raise InvalidProblem(
-            f"Argument `width` names a width twice: {widths}; name each once and ask for more "
-            "`seeds` instead."
-        )
-    if len(counts) != len(widths):
-        raise InvalidProblem(
-            f"Argument `seeds` has {len(counts)} entries for {len(widths)} widths; give one "
-            "number, or one for each width."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InvalidProblem(f"Argument `seed` is {seed!r}; it must be an integer of at least 0.")
-    if precision not in ("float32", "float64"):
-        raise InvalidProblem(
-            f"Argument `precision` is {precision!r}; it must be 'float32' or 'float64'."
-        )
+    return parameterization

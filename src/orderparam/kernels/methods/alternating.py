@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
+from orderparam.errors import CapacityExceeded, Diverged
 from orderparam.kernels.methods.alternating_ends import constants, count_events, first_guess, saved
 from orderparam.kernels.methods.alternating_round import CHUNK, Order, advance
 from orderparam.kernels.problem import KernelEvolution
@@ -19,6 +19,9 @@ from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times, require_plain
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import fraction, integer, probability, truth
+from orderparam.support.arguments import refuse as refused
+from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
 LARGEST = 600
@@ -72,24 +75,15 @@ class Alternating(KernelMethod):
         rounds: int = 100,
         response: bool = True,
     ) -> None:
-        for name, value, least in (
-            ("samples", samples, CHUNK), ("replicates", replicates, 2), ("rounds", rounds, 1),
-        ):  # fmt: skip
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidProblem(
-                    f"Argument `{name}` must be an integer of at least {least}, but is {value!r}."
-                )
-        if samples % CHUNK:
-            raise InvalidProblem(
-                f"Argument `samples` must be a multiple of {CHUNK}, but is {samples}; choose one."
-            )
-        if not (0 < tolerance < 1 and 0 <= damping < 1):
-            raise InvalidProblem(
-                f"Arguments `tolerance` and `damping` must lie in (0, 1) and [0, 1), but are "
-                f"{tolerance} and {damping}; 1e-4 and 0 are usual."
-            )
-        self.samples, self.replicates, self.rounds = samples, replicates, rounds
-        self.tolerance, self.damping, self.response = float(tolerance), float(damping), response
+        self.samples = integer("samples", samples, CHUNK)
+        if self.samples % CHUNK:
+            raise refused("samples", samples, f"a multiple of {CHUNK}")
+        require_numbers("samples", self.samples)
+        self.replicates = integer("replicates", replicates, 2)
+        self.tolerance = probability("tolerance", tolerance, "1e-4 is usual")
+        self.damping = fraction("damping", damping, "0 is usual")
+        self.rounds = integer("rounds", rounds)
+        self.response = truth("response", response)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

@@ -9,13 +9,14 @@ import numpy as np
 
 from orderparam.contract import SavePlan
 from orderparam.engine import Run, run_together, sampled_state
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.kernels.methods.causal import BLOWN_UP, Causal
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.diagnosis import diagnose, judge
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import instance, integer, positive, reals, truth
 from orderparam.support.progress import progress as progress_bar
 
 Point = tuple[float, float]
@@ -67,22 +68,24 @@ def batched(
         >>> list(found)
         [(0.5, 0.1), (1.0, 0.1)]
     """
+    instance("problem", problem, KernelEvolution, "build one with orderparam.kernels")
     method = Causal() if method is None else method
+    instance("method", method, Causal, "give the settings as orderparam.kernels.Causal(...)")
     plan = SavePlan() if save is None else save
+    instance("save", plan, SavePlan, "write orderparam.SavePlan(steps=...)")
+    seed, progress = integer("seed", seed, 0), truth("progress", progress)
     if problem.gradient_flow or method.devices > 1 or plan.two_time or plan.fields_at:
         raise UnsupportedCombination(
             "batched() follows gradient descent at equal times on one device; leave out "
             "gradient_flow, devices, two_time and fields_at, or call solve() for each point."
         )
     method.require(problem)
-    strengths = [problem.gamma0] if gamma0 is None else list(gamma0)
-    rates = [problem.learning_rate] if learning_rate is None else list(learning_rate)
-    if not (strengths and rates):
-        raise InvalidProblem(
-            "batched() needs at least one gamma0 and one learning rate; give some."
-        )
+    strengths = [problem.gamma0] if gamma0 is None else reals("gamma0", gamma0, positive)
+    rates = [problem.learning_rate]
+    if learning_rate is not None:
+        rates = reals("learning_rate", learning_rate, positive)
     problems = {
-        (float(g), float(rate)): replace(problem, gamma0=g, learning_rate=rate)
+        (g, rate): replace(problem, gamma0=g, learning_rate=rate)
         for g, rate in itertools.product(strengths, rates)
     }
     with jax.enable_x64(True):

@@ -11,7 +11,7 @@ import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import Run, run, sampled_state, shard
-from orderparam.errors import Diverged, InvalidProblem
+from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.diagnosis import diagnose, judge
 from orderparam.kernels.theory.flow import KernelMethod
@@ -20,6 +20,8 @@ from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import KernelProgram, layout
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution
+from orderparam.support.arguments import integer, optional, probability, truth
+from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
 BLOWN_UP = 1e3
@@ -70,15 +72,13 @@ class Causal(KernelMethod):
         capacity: int | None = None,
         devices: int = 1,
     ) -> None:
-        _check("samples", samples, 2, int)
-        _check("replicates", replicates, 2, int)
-        _check("devices", devices, 1, int)
-        if capacity is not None:
-            _check("capacity", capacity, 1, int)
-        if not 0 < tolerance < 1:
-            raise InvalidProblem(
-                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; 1e-4 is usual."
-            )
+        samples = integer("samples", samples, 2)
+        self.replicates = integer("replicates", replicates, 2)
+        self.tolerance = probability("tolerance", tolerance, "1e-4 is usual")
+        self.response = truth("response", response)
+        self.capacity = optional(integer, "capacity", capacity)
+        self.devices = integer("devices", devices)
+        require_numbers("samples", samples * (self.capacity or 1))
         rounded = 2 ** max(6, math.ceil(math.log2(samples)))
         if rounded != samples:
             warnings.warn(
@@ -86,8 +86,7 @@ class Causal(KernelMethod):
                 f"{rounded}.",
                 stacklevel=2,
             )
-        self.samples, self.replicates, self.tolerance = rounded, replicates, float(tolerance)
-        self.response, self.capacity, self.devices = response, capacity, devices
+        self.samples = rounded
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
@@ -231,11 +230,3 @@ def _stability_note(problem: KernelEvolution) -> list[str]:
     )
     warnings.warn(sentence, stacklevel=7)  # at the caller of `orderparam.solve`
     return [sentence]
-
-
-def _check(name: str, value: Any, least: int, kind: type) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind) or value < least:
-        raise InvalidProblem(
-            f"Argument `{name}` must be an integer of at least {least}, but is {value!r}; "
-            "choose a larger integer."
-        )

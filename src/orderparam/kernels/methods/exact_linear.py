@@ -7,13 +7,14 @@ import equinox as eqx
 
 from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import State, dropped, exact_state, known, orthogonality_loss, ranks, run
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import KernelProgram, layout
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import probability
 from orderparam.support.progress import progress as progress_bar
 
 
@@ -37,12 +38,7 @@ class ExactLinear(KernelMethod):
     tolerance: float = eqx.field(static=True)
 
     def __init__(self, tolerance: float = 1e-22) -> None:
-        if not 0 < tolerance < 1:
-            raise InvalidProblem(
-                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; "
-                "1e-22 is usual."
-            )
-        self.tolerance = float(tolerance)
+        self.tolerance = probability("tolerance", tolerance, "1e-22 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

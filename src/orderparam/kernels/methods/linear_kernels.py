@@ -22,13 +22,14 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.errors import CapacityExceeded, InvalidProblem
+from orderparam.errors import CapacityExceeded
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times, require_plain
 from orderparam.kernels.theory.tangent import tangent_kernel
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import probability
 
 Matrix = Float[np.ndarray, "event event"]
 MOST_ROUNDS = 200
@@ -54,12 +55,7 @@ class LinearKernels(KernelMethod):
     tolerance: float = eqx.field(static=True)
 
     def __init__(self, tolerance: float = 1e-12) -> None:
-        if not 0 < tolerance < 1:
-            raise InvalidProblem(
-                f"Argument `tolerance` must lie between 0 and 1, but is {tolerance}; "
-                "1e-12 is usual."
-            )
-        self.tolerance = float(tolerance)
+        self.tolerance = probability("tolerance", tolerance, "1e-12 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

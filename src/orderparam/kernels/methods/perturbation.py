@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.errors import InvalidProblem
 from orderparam.kernels.methods.causal import Causal
 from orderparam.kernels.methods.static import static_trajectory
 from orderparam.kernels.problem import KernelEvolution
@@ -18,6 +17,7 @@ from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import probability
 from orderparam.support.progress import progress as progress_bar
 
 LARGEST_ERROR = 0.1
@@ -62,13 +62,10 @@ class Perturbation(KernelMethod):
         tolerance: float = 1e-6,
         strength: float = 0.2,
     ) -> None:
-        if not 0 < strength < 1:
-            raise InvalidProblem(
-                f"Argument `strength` must lie between 0 and 1, but is {strength}; 0.2 is usual."
-            )
         causal = Causal(samples, replicates, tolerance)
-        self.samples, self.replicates, self.tolerance = causal.samples, replicates, tolerance
-        self.strength = float(strength)
+        self.samples, self.replicates = causal.samples, causal.replicates
+        self.tolerance = causal.tolerance
+        self.strength = probability("strength", strength, "0.2 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

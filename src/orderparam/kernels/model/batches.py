@@ -1,6 +1,5 @@
 """Which samples a step sees, and how the learning rate changes in time."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import integer, one_line, one_of, real
+from orderparam.support.arrays import array
+from orderparam.support.memory import require_numbers
 
 ORDERS = ("given", "random", "one_pass")
 
@@ -32,18 +34,9 @@ class Batches(eqx.Module):
     seed: int = eqx.field(static=True)
 
     def __init__(self, size: int, order: str = "given", seed: int = 0):
-        for name, value, least in (("size", size, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidProblem(
-                    f"Argument `{name}` of Batches must be an integer of at least {least}, but is "
-                    f"{value!r}; choose one."
-                )
-        if order not in ORDERS:
-            raise InvalidProblem(
-                f"Argument `order` of Batches must be one of {', '.join(ORDERS)}, but is "
-                f"{order!r}; choose one of them."
-            )
-        self.size, self.order, self.seed = size, order, seed
+        self.size = integer("size", size)
+        self.order = one_of("order", order, ORDERS)
+        self.seed = integer("seed", seed, 0)
 
     def check(self, count: int, test_count: int, steps: int) -> None:
         """Refuse data with too few samples for these batches."""
@@ -87,15 +80,19 @@ def schedule_factors(schedule: Any, steps: int) -> Float[np.ndarray, " step"] | 
     """
     if schedule is None:
         return None
+    rule = f"a factor of at least 0 for each of the {steps} steps: a function, or as many numbers"
     try:
         values = [schedule(t) for t in range(steps)] if callable(schedule) else schedule
-        factors = np.array(values, dtype=float)
-    except (TypeError, ValueError):
-        factors = np.array(math.nan)
-    if factors.shape != (steps,) or not (np.isfinite(factors).all() and (factors >= 0).all()):
+    except Exception as error:
         raise InvalidProblem(
-            f"The schedule must give a finite factor of at least 0 for each of the {steps} steps: "
-            f"a function of the step, or {steps} numbers; it gives shape {factors.shape}."
+            f"Argument `schedule` must give {rule}, but the function failed "
+            f"({type(error).__name__}: {one_line(error)}); change it."
+        ) from error
+    factors = array("schedule", values, (1,), f"give {rule}")
+    if factors.shape != (steps,) or (factors < 0).any():
+        raise InvalidProblem(
+            f"Argument `schedule` must give {rule}, but gives the shape {factors.shape} and the "
+            f"smallest factor {factors.min(initial=np.inf):g}; change it."
         )
     factors.flags.writeable = False
     return factors
@@ -115,11 +112,10 @@ def cosine(steps: int, warmup: int = 0, final: float = 0.0) -> tuple[float, ...]
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    if not (0 <= warmup < steps and 0 <= final <= 1):
-        raise InvalidProblem(
-            f"cosine(steps={steps}, warmup={warmup}, final={final}) needs 0 <= warmup < steps and "
-            "0 <= final <= 1; change one."
-        )
+    steps = integer("steps", steps)
+    warmup = integer("warmup", warmup, 0, steps - 1, "choose fewer than `steps`")
+    final = real("final", final, 0.0, 1.0)
+    require_numbers("steps", 10 * steps)
     t = np.arange(steps)
     fall = np.clip((t - warmup) / max(steps - 1 - warmup, 1), 0, 1)
     factor = final + (1 - final) * (1 + np.cos(np.pi * fall)) / 2

@@ -13,7 +13,7 @@ from orderparam.engine.taps import Taps
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.model.network import Network
 from orderparam.numerics.activations import Activation
-from orderparam.support.arguments import integer
+from orderparam.support.arguments import integer, integers, one_of, refuse
 
 READOUTS = ("pooled", "flattened")
 PADDINGS = ("circular", "zero")
@@ -72,18 +72,11 @@ class CNN(Network):
         self.kernel_size = integer("kernel_size", kernel_size)
         if self.kernel_size > min(self.shape):
             raise InvalidProblem(
-                f"The kernel_size of a CNN is {kernel_size}, larger than its inputs of shape "
-                f"{self.shape}; choose at most {min(self.shape)}."
+                f"Argument `kernel_size` of a CNN is {self.kernel_size}, larger than its inputs of "
+                f"`shape` {self.shape}; choose at most {min(self.shape)}."
             )
-        for name, value, allowed in (
-            ("readout", readout, READOUTS),
-            ("padding", padding, PADDINGS),
-        ):
-            if value not in allowed:
-                raise InvalidProblem(
-                    f"The {name} of a CNN is {value!r}; it must be one of {', '.join(allowed)}."
-                )
-        self.readout, self.padding = readout, padding
+        self.readout = one_of("readout", readout, READOUTS)
+        self.padding = one_of("padding", padding, PADDINGS)
 
     @property
     def positions(self) -> int:
@@ -147,10 +140,7 @@ class CNN(Network):
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    several = hasattr(value, "__len__") and not isinstance(value, str)
-    entries: list[Any] = list(value) if several else [value]
-    if len(entries) not in (1, 2):
-        raise InvalidProblem(
-            f"The shape of a CNN is {value!r}; it must be a length, or a height and a width."
-        )
-    return tuple(integer("shape", entry) for entry in entries)
+    lengths = integers("shape", value)
+    if len(lengths) > 2:
+        raise refuse("shape", value, "a length, or a height and a width", "give one or two")
+    return tuple(lengths)

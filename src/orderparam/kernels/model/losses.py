@@ -1,6 +1,5 @@
 """Losses: what is minimised, and the error signal that the theory propagates."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import one_of
 
 Outputs = Float[Any, "*lead sample output"]
 Targets = Float[Any, "sample output"]
@@ -90,13 +90,7 @@ def loss_named(name: Any) -> Loss:
     Raises:
         InvalidProblem: If there is none, with the nearest name.
     """
-    if isinstance(name, str) and name in LOSSES:
-        return LOSSES[name]
-    near = difflib.get_close_matches(str(name), list(LOSSES), n=1, cutoff=0.0)[0]
-    raise InvalidProblem(
-        f"Argument `loss` is {name!r}; it must be one of {', '.join(LOSSES)}. "
-        f"Did you mean {near!r}?"
-    )
+    return LOSSES[one_of("loss", name, LOSSES)]
 
 
 def check_labels(loss: Loss, y: Float[np.ndarray, "sample output"], what: str) -> None:

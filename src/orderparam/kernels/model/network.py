@@ -1,16 +1,25 @@
 """The networks whose training is described: architecture, activation and scale of the weights."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array
 
-from orderparam.errors import InvalidProblem
 from orderparam.numerics.activations import Activation
 from orderparam.numerics.activations import activation as as_activation
-from orderparam.support.arguments import integer
+from orderparam.support.arguments import (
+    at_least_zero,
+    integer,
+    number,
+    positive,
+    refuse,
+    several,
+    truth,
+)
+
+MOST_LAYERS = 10_000
+"""Programs have a part for each layer; none of more would ever be compiled."""
 
 
 class Network(eqx.Module):
@@ -42,7 +51,7 @@ class Network(eqx.Module):
         biases: bool = False,
         bias_std: float = 0.0,
     ):
-        self.depth = integer("depth", depth)
+        self.depth = integer("depth", depth, most=MOST_LAYERS)
         self.activation = as_activation(activation)
         self.weight_std = _weight_std(weight_std, self.depth)
         self.biases, self.bias_std = _biases(biases, bias_std)
@@ -137,12 +146,10 @@ class ResNet(Network):
         branch_exponent: float = 0.5,
     ):
         super().__init__(depth, activation, weight_std, biases, bias_std)
-        if branch_exponent not in (0.5, 1.0):
-            raise InvalidProblem(
-                f"The branch_exponent of a ResNet is {branch_exponent!r}; it must be 0.5 "
-                "(branches of size L^-1/2) or 1 (L^-1)."
-            )
-        self.branch_exponent = float(branch_exponent)
+        self.branch_exponent = number(branch_exponent)
+        if self.branch_exponent not in (0.5, 1.0):
+            allowed = "0.5 (branches of size L^-1/2) or 1 (L^-1)"
+            raise refuse("branch_exponent", branch_exponent, allowed)
 
     @property
     def branch_scale(self) -> float:
@@ -160,29 +167,17 @@ class ResNet(Network):
 
 
 def _weight_std(value: Any, depth: int) -> tuple[float, ...]:
-    try:
-        entries = tuple(float(v) for v in value) if hasattr(value, "__len__") else (float(value),)
-    except (TypeError, ValueError):
-        entries = ()
-    if not hasattr(value, "__len__"):
-        entries *= depth
-    if len(entries) != depth or not all(math.isfinite(v) and v > 0 for v in entries):
-        raise InvalidProblem(
-            f"The weight_std of a network of depth {depth} is {value!r}; give one positive number, "
-            f"or {depth} of them, for W^0 to W^{depth - 1}."
-        )
-    return entries
+    entries = several(value)
+    if entries is None:
+        return (positive("weight_std", value),) * depth
+    if len(entries) != depth:
+        allowed = f"a positive number, or {depth} of them, for W^0 to W^{depth - 1}"
+        raise refuse("weight_std", value, allowed, "give as many as layers")
+    return tuple(positive("weight_std", entry) for entry in entries)
 
 
 def _biases(biases: Any, std: Any) -> tuple[bool, float]:
-    if not isinstance(biases, bool):
-        raise InvalidProblem(
-            f"Argument `biases` of a network must be true or false, but is {biases!r}; choose one."
-        )
-    number = isinstance(std, int | float) and not isinstance(std, bool) and math.isfinite(std)
-    if not number or std < 0 or (std > 0 and not biases):
-        raise InvalidProblem(
-            f"The bias_std of a network with biases={biases} is {std!r}; it must be 0, or a "
-            "positive number with biases=True."
-        )
-    return biases, float(std)
+    wanted, spread = truth("biases", biases), at_least_zero("bias_std", std)
+    if spread > 0 and not wanted:
+        raise refuse("bias_std", std, "0 for a network without biases", "or give biases=True")
+    return wanted, spread

@@ -14,6 +14,7 @@ from orderparam.mixtures.model.estimated import from_data
 from orderparam.mixtures.model.mixture import gaussian_mixture
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
+from orderparam.support.arguments import real, scalar
 
 
 class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
@@ -72,10 +73,12 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"The data have one class, {self.classes_[0]!r}, but two are needed to classify."
             )
+        real("strength", self.strength)
+        real("shrinkage", self.shrinkage, 0.0, 1.0)
         # The problem checks every argument, on a mixture that stands for any of that many classes.
         problem = self._problem(_stand_in(len(self.classes_), X.shape[1]), [1.0])
         task = Task(
-            problem.loss, problem.penalty, float(self.strength), self.fit_bias,
+            problem.loss, problem.penalty, float(problem.strength), problem.fit_bias,
             np.ones(len(self.classes_)),
         )  # fmt: skip
         mean = X.mean(axis=0)
@@ -117,7 +120,9 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
         return default_method(problem).run(problem)
 
     def _problem(self, mixture: Any, alphas: Sequence[float] | np.ndarray) -> MixtureERM:
-        soft = self.loss == "logistic" and mixture.classes > 2
+        soft = (
+            isinstance(scalar(self.loss), str) and self.loss == "logistic" and mixture.classes > 2
+        )
         loss = "softmax" if soft else self.loss
         return MixtureERM(mixture, loss, self.penalty, self.strength, alphas, self.fit_bias)
 

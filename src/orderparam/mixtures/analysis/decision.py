@@ -8,6 +8,8 @@ from scipy import optimize, stats
 
 from orderparam.errors import InvalidProblem
 from orderparam.results import Solution
+from orderparam.support.arguments import instance, integer
+from orderparam.support.memory import require_numbers
 
 _RANGE = 8.0
 
@@ -49,7 +51,7 @@ def roc_curve(solution: Solution, points: int = 401) -> Roc:
     Raises:
         InvalidProblem: If the solution has several outputs or several points.
     """
-    law = _law(solution)
+    law, points = _law(solution), _points(points)
     low = (law.mean - _RANGE * law.spread).min()
     high = (law.mean + _RANGE * law.spread).max()
     levels = np.linspace(high, low, points)
@@ -67,12 +69,12 @@ def calibration(solution: Solution, points: int = 801) -> Calibration:
     Raises:
         InvalidProblem: If the loss is not logistic, or there are several points.
     """
+    law, points = _law(solution), _points(points)
     if solution.problem["loss"] != "logistic":
         raise InvalidProblem(
             f"Only the logistic loss predicts probabilities, but the loss is "
             f"{solution.problem['loss']!r}."
         )
-    law = _law(solution)
     low = (law.mean - _RANGE * law.spread).min()
     high = (law.mean + _RANGE * law.spread).max()
     z = np.linspace(low, high, points)
@@ -111,8 +113,21 @@ def best_bias(solution: Solution) -> tuple[float, float]:
     return float(found.x), float(found.fun)
 
 
+def _points(value: int) -> int:
+    """Number of thresholds or outputs, at least 2."""
+    points = integer("points", value, 2)
+    require_numbers("points", 8 * points)
+    return points
+
+
 def _law(solution: Solution) -> _Law:
     """Mean and spread of the output in each cluster."""
+    instance("solution", solution, Solution, "give what orderparam.solve returned")
+    if "Q" not in solution or "label" not in solution:
+        raise InvalidProblem(
+            f"Argument `solution` is one of the family {solution.family} with the variables "
+            f"{', '.join(solution.variables)}; solve a MixtureERM."
+        )
     if solution["Q"].dims != ("cluster",):
         raise InvalidProblem(
             "The law of a single output needs a binary loss at one alpha and one strength, but "

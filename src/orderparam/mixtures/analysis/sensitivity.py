@@ -20,6 +20,7 @@ from orderparam.mixtures.theory.equations import Overlaps, Point, Setup, image, 
 from orderparam.mixtures.theory.separability import bracketed_root
 from orderparam.numerics.linear import solve
 from orderparam.results import Solution
+from orderparam.support.arguments import instance, optional, probability
 
 _LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28
 _MOST_ALPHA = 1e3
@@ -72,6 +73,8 @@ def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensi
 
     Cost: one solution and one Jacobian, of the size of the overlaps.
     """
+    _checked(problem)
+    optional(_method, "method", method)
     if problem.dims or float(problem.strength) == 0:
         raise InvalidProblem(
             "Derivatives are taken at one point of positive strength; give one number for `alpha` "
@@ -106,6 +109,7 @@ def optimal_strength(problem: MixtureERM) -> Optimum:
     Raises:
         UnsupportedCombination: For losses of several outputs, whose error is sampled.
     """
+    _checked(problem)
     if problem.codes.shape[1] > 1:
         raise UnsupportedCombination(
             "The optimal strength follows from exact derivatives of the test error, which losses "
@@ -141,6 +145,8 @@ def required_alpha(problem: MixtureERM, target_error: float) -> float:
         InvalidProblem: If the target is not reached below 1000 samples per dimension; names the
             error there.
     """
+    _checked(problem)
+    target_error = probability("target_error", target_error)
     grid = np.geomspace(0.02, _MOST_ALPHA, 40)
     errors = _solved(problem.at(alpha=grid), throw=False)["test_error"].values
     reached = np.flatnonzero(errors <= target_error)
@@ -221,6 +227,14 @@ def _restore(flat: Float[Array, " entry"], K: int, L: int) -> Overlaps:
 
     V, Q = matrix(flat[:size]), matrix(flat[size : 2 * size])
     return Overlaps(V, Q, flat[2 * size : -L].reshape(K, L), flat[-L:])
+
+
+def _checked(problem: MixtureERM) -> MixtureERM:
+    return instance("problem", problem, MixtureERM, "build one with orderparam.mixtures")
+
+
+def _method(name: str, method: SaddlePoint) -> SaddlePoint:
+    return instance(name, method, SaddlePoint, "give its settings as SaddlePoint(...)")
 
 
 def _solved(problem: MixtureERM, throw: bool = True) -> Solution:

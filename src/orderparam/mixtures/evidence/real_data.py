@@ -21,8 +21,8 @@ from orderparam.mixtures.model.penalties import Penalty
 from orderparam.mixtures.model.sampling import draw, instance
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
-from orderparam.support.arguments import integers
-from orderparam.support.arrays import Numbers, array
+from orderparam.support.arguments import at_least_zero, integer, positive, reals, scalar
+from orderparam.support.arrays import Numbers, class_numbers, matrix
 
 MEASURED = ("test_error", "train_error", "train_loss")
 
@@ -92,22 +92,29 @@ def learning_curve(
 
     Source: docs/theory/mixtures.md, Real data.
     """
-    data = array("X", X)
-    (rounds,) = integers("splits", splits)
-    if rounds < 2:
-        raise InvalidProblem("Argument `splits` must be at least 2, so that errors have errors.")
+    data = matrix("X", X)
+    strength = at_least_zero("strength", strength)
+    rounds = integer("splits", splits, 2, advice="errors need several splits to have errors")
+    seed = integer("seed", seed, 0)
+    wanted = reals("alphas", alphas, positive)
     diagonal = not _rotation_invariant(penalty)
     mixture = from_data(data, y, clusters, shrinkage, diagonal)
-    problem = MixtureERM(mixture, loss, penalty, strength, list(alphas))
+    problem = MixtureERM(mixture, loss, penalty, strength, wanted)
     dimension = data.shape[1]
-    largest = round(max(alphas) * dimension)
+    largest, smallest = (round(alpha * dimension) for alpha in (max(wanted), min(wanted)))
+    if smallest < problem.mixture.classes:
+        raise InvalidProblem(
+            f"Argument `alphas` has {min(wanted):g}, which leaves {smallest} samples for "
+            f"{problem.mixture.classes} classes; use larger `alphas`."
+        )
     if largest > 0.9 * len(data):
         raise InvalidProblem(
-            f"alpha = {max(alphas):g} asks for {largest} of {len(data)} samples, but a tenth is "
-            f"needed to test; use alphas below {0.9 * len(data) / dimension:.3g}."
+            f"Argument `alphas` has {max(wanted):g}, which asks for {largest} of {len(data)} "
+            "samples, but a tenth is needed to test; use `alphas` below "
+            f"{0.9 * len(data) / dimension:.3g}."
         )
     theory = default_method(problem).run(problem)
-    label = np.unique(np.asarray(y), return_inverse=True)[1]
+    label = class_numbers("y", y, len(data))
     centred = data - data.mean(axis=0)
     real = [_split(problem, centred, label, (seed, 0, r)) for r in range(rounds)]
     made = [_surrogate(problem, dimension, (seed, 1, r)) for r in range(rounds)]
@@ -163,4 +170,7 @@ def _stacked(runs: list[list[tuple[float, ...]]]) -> dict[str, Float[np.ndarray,
 
 
 def _rotation_invariant(penalty: str | Penalty) -> bool:
-    return penalty == "l2" or (isinstance(penalty, Penalty) and penalty.rotation_invariant)
+    if isinstance(penalty, Penalty):
+        return penalty.rotation_invariant
+    found = scalar(penalty)
+    return isinstance(found, str) and found == "l2"

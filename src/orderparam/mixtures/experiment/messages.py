@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from orderparam.contract import SavePlan
-from orderparam.errors import InvalidProblem
 from orderparam.mixtures.experiment.gamp import pass_messages, start_from
+from orderparam.mixtures.experiment.simulate import require_samples
 from orderparam.mixtures.glossary import coordinates, variable
 from orderparam.mixtures.model.sampling import draw, instance
 from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.theory.message_path import MESSAGE_SOURCES, outputs_of, step_coordinate
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
-from orderparam.support.arguments import integers
+from orderparam.support.arguments import sizes_and_runs
 from orderparam.support.progress import progress as progress_bar
 
 
@@ -45,11 +45,9 @@ def simulate_messages(
         Diverged: If the weights overflow.
     """
     del precision, save
-    sizes, runs = integers("dimension", dimensions), integers("seeds", seeds)
+    sizes, runs = sizes_and_runs("dimension", dimensions, seeds)
+    require_samples(problem, sizes, runs)
     total = problem.steps
-    runs = runs * len(sizes) if len(runs) == 1 else runs
-    if len(runs) != len(sizes):
-        raise InvalidProblem(f"Give one number of seeds for each dimension: {sizes}, {runs}.")
     began = time.perf_counter()
     table: dict[str, np.ndarray] = {}
     valid = np.zeros((len(sizes), max(runs)), dtype=bool)

@@ -1,5 +1,6 @@
 """The experiment: the classifier fitted to samples of finite dimension, measured exactly."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,8 @@ from orderparam.mixtures.glossary import coordinates, variable
 from orderparam.mixtures.model.sampling import draw, instance
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
-from orderparam.support.arguments import integers
+from orderparam.support.arguments import sizes_and_runs
+from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
 
@@ -52,13 +54,8 @@ def simulate_fits(
     Cost: one fit for each point, dimension and seed, see `fits.fit`.
     """
     del precision, save
-    sizes = integers("dimension", dimensions)
-    runs = integers("seeds", seeds)
-    runs = runs * len(sizes) if len(runs) == 1 else runs
-    if len(set(sizes)) < len(sizes) or len(runs) != len(sizes):
-        raise InvalidProblem(
-            f"Give distinct dimensions and one number of seeds for each, not {sizes} and {runs}."
-        )
+    sizes, runs = sizes_and_runs("dimension", dimensions, seeds)
+    require_samples(problem, sizes, runs)
     began = time.perf_counter()
     alphas, _ = problem.points()
     if min(alphas) * min(sizes) < problem.mixture.classes:
@@ -86,6 +83,13 @@ def simulate_fits(
     if not table:
         raise NotConverged(f"No run ended; the first failure: {failures[0]}")
     return _packed(problem, table, valid, sizes, runs, seed, began, failures)
+
+
+def require_samples(problem: MixtureERM, sizes: Sequence[int], runs: Sequence[int]) -> None:
+    """Refuse sample sets and numbers of runs that no memory holds, before anything is drawn."""
+    largest = max(sizes)
+    require_numbers("dimension", math.ceil(max(1.0, problem.alpha.max() * largest)) * largest)
+    require_numbers("seeds", len(sizes) * max(runs))
 
 
 def task_of(problem: MixtureERM, strength: float) -> Task:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import Layout, MatrixSpec, Program, State, run, sampled_state
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.methods.state_evolution import require_passing
 from orderparam.mixtures.model.penalties import ElasticNet
 from orderparam.mixtures.model.proximal import scalar_prox
@@ -22,6 +22,8 @@ from orderparam.mixtures.model.spectrum import Diagonal
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.message_path import pack_path
 from orderparam.results import Solution
+from orderparam.support.arguments import integer, refuse
+from orderparam.support.memory import require_numbers
 
 _NEWTON = 30
 _TOLERANCE = 1e-9
@@ -49,12 +51,11 @@ class EngineEvolution(Method):
     replicates: int = eqx.field(static=True)
 
     def __init__(self, samples: int = 4096, replicates: int = 4) -> None:
-        if samples < 64 or replicates < 2:
-            raise InvalidProblem(
-                "Arguments `samples` and `replicates` must be at least 64 and 2, but are "
-                f"{samples} and {replicates}."
-            )
-        self.samples, self.replicates = int(samples), int(replicates)
+        self.samples = integer("samples", samples, 64)
+        if self.samples & (self.samples - 1):
+            raise refuse("samples", samples, "a power of two of at least 64")
+        self.replicates = integer("replicates", replicates, 2)
+        require_numbers("samples", 5 * _CAPACITY * self.samples)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

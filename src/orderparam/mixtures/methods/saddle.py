@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.losses import HardMargin
 from orderparam.mixtures.model.spectrum import Full
 from orderparam.mixtures.problem import MixtureERM
@@ -26,8 +25,9 @@ from orderparam.mixtures.theory.equations import Point, Setup
 from orderparam.mixtures.theory.existence import require_minimiser
 from orderparam.mixtures.theory.fixed_point import Found, iterate_all, polish_all
 from orderparam.mixtures.theory.pack import pack_theory
-from orderparam.numerics.gaussian import gaussian_rule
+from orderparam.numerics.gaussian import checked_nodes, gaussian_rule
 from orderparam.results import Solution
+from orderparam.support.arguments import integer, probability, real
 from orderparam.support.progress import progress as progress_bar
 
 _RATIO = 2.0
@@ -74,17 +74,10 @@ class SaddlePoint(Method):
         nodes: int = 201,
         accuracy: float = 3e-3,
     ) -> None:
-        if not 1e-14 <= tolerance < 1 or not 0 < accuracy < 1:
-            raise InvalidProblem(
-                f"Arguments `tolerance` (at least 1e-14) and `accuracy` must be positive and below "
-                f"1, but are {tolerance} and {accuracy}."
-            )
-        if min(iterations, nodes) < 2:
-            raise InvalidProblem(
-                f"Arguments `iterations` and `nodes` must be at least 2: {iterations}, {nodes}."
-            )
-        self.tolerance, self.accuracy = float(tolerance), float(accuracy)
-        self.iterations, self.nodes = int(iterations), int(nodes)
+        self.tolerance = real("tolerance", tolerance, 1e-14, 1.0, open_high=True)
+        self.iterations = integer("iterations", iterations, 2)
+        self.nodes = checked_nodes(nodes)
+        self.accuracy = probability("accuracy", accuracy)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.errors import CapacityExceeded, InvalidProblem, UnsupportedCombination
+from orderparam.errors import CapacityExceeded, UnsupportedCombination
 from orderparam.mixtures.model.sampling import noise_draws
 from orderparam.mixtures.model.spectrum import Full, Sampled
 from orderparam.mixtures.problem import MixtureERM
@@ -19,7 +19,10 @@ from orderparam.mixtures.theory.batches import finished, guesses, setup_with
 from orderparam.mixtures.theory.equations import Point, Setup
 from orderparam.mixtures.theory.fixed_point import Found, iterate
 from orderparam.mixtures.theory.pack import Sampling, Solved, evaluate, pack_theory
+from orderparam.numerics.gaussian import checked_nodes
 from orderparam.results import Solution
+from orderparam.support.arguments import integer, optional, probability, real
+from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
 _LARGEST = 1000
@@ -73,19 +76,13 @@ class SampledWeights(Method):
         nodes: int = 201,
         accuracy: float = 0.05,
     ) -> None:
-        if replicates < 2 or min(iterations, nodes) < 2 or (draws is not None and draws < 1):
-            raise InvalidProblem(
-                f"Arguments `replicates`, `iterations` and `nodes` must be at least 2 and `draws` "
-                f"at least 1, but are {replicates}, {iterations}, {nodes} and {draws}."
-            )
-        if not 1e-14 <= tolerance < 1 or not 0 < accuracy < 1:
-            raise InvalidProblem(
-                f"Arguments `tolerance` (at least 1e-14) and `accuracy` must be positive and below "
-                f"1, but are {tolerance} and {accuracy}."
-            )
-        self.draws = None if draws is None else int(draws)
-        self.replicates, self.iterations, self.nodes = int(replicates), int(iterations), int(nodes)
-        self.tolerance, self.accuracy = float(tolerance), float(accuracy)
+        self.draws = optional(integer, "draws", draws)
+        self.replicates = integer("replicates", replicates, 2)
+        self.tolerance = real("tolerance", tolerance, 1e-14, 1.0, open_high=True)
+        self.iterations = integer("iterations", iterations, 2)
+        self.nodes = checked_nodes(nodes)
+        self.accuracy = probability("accuracy", accuracy)
+        require_numbers("draws", self.draws or 1)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

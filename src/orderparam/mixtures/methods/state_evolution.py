@@ -11,13 +11,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.errors import InvalidProblem, UnsupportedCombination
+from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.batches import make_setup
 from orderparam.mixtures.theory.equations import Overlaps, Point, Setup, channel
 from orderparam.mixtures.theory.message_path import pack_path
 from orderparam.mixtures.theory.weights import answer
+from orderparam.numerics.gaussian import checked_nodes
 from orderparam.numerics.linear import solve
 from orderparam.results import Solution
 
@@ -46,9 +47,7 @@ class StateEvolution(Method):
     nodes: int = eqx.field(static=True)
 
     def __init__(self, nodes: int = 401) -> None:
-        if nodes < 2:
-            raise InvalidProblem(f"Argument `nodes` must be at least 2, but is {nodes}.")
-        self.nodes = int(nodes)
+        self.nodes = checked_nodes(nodes)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

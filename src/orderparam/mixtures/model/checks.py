@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
-from orderparam.support.arguments import refuse
+from orderparam.support.arguments import integers, refuse, several, shown
 from orderparam.support.arrays import Numbers, array
 
 _ASYMMETRY = 1e-8
@@ -34,18 +34,17 @@ def cluster_labels(value: Numbers | None, clusters: int) -> Int[np.ndarray, " cl
     """Class of each cluster, checked to be 0 ... C - 1 without gaps."""
     if value is None:
         return np.arange(clusters)
-    labels = np.asarray(value)
-    if labels.shape != (clusters,) or labels.dtype.kind not in "iu":
-        raise InvalidProblem(
-            f"Argument `labels` must give one class, an integer, for each of {clusters} clusters, "
-            f"but is {labels.tolist()}."
-        )
+    numbers = several(value)
+    if numbers is None or len(numbers) != clusters:
+        allowed = f"one class, an integer, for each of {clusters} clusters"
+        raise refuse("labels", value, allowed, "give a list")
+    labels = np.array(integers("labels", numbers, least=0, most=clusters - 1), dtype=np.int64)
     if not np.array_equal(np.unique(labels), np.arange(labels.max() + 1)):
         raise InvalidProblem(
             f"Argument `labels` must use the classes 0, 1, ... without gaps, but is "
-            f"{labels.tolist()}."
+            f"{labels.tolist()}; number them anew."
         )
-    return labels.astype(np.int64)
+    return labels
 
 
 def check_covariances(matrices: Float[np.ndarray, "cluster ..."]) -> None:
@@ -75,7 +74,7 @@ def axis(name: str, value: Numbers, zero: bool) -> Float[np.ndarray, "..."]:
         raise refuse(name, value, f"a finite number {least} or a sequence of them")
     if len(np.unique(found)) < found.size:
         raise InvalidProblem(
-            f"Argument `{name}` names a value twice: {found.tolist()}; name each once."
+            f"Argument `{name}` names a value twice: {shown(found.tolist())}; name each once."
         )
     return found
 
@@ -86,8 +85,6 @@ def checked_class_weights(value: Numbers | None, classes: int) -> Float[np.ndarr
         return np.ones(classes)
     weights = array("class_weights", value)
     if weights.shape != (classes,) or np.any(weights <= 0):
-        raise InvalidProblem(
-            f"Argument `class_weights` must give one positive factor for each of {classes} "
-            f"classes, but is {weights.tolist()}."
-        )
+        allowed = f"one positive factor for each of {classes} classes"
+        raise refuse("class_weights", value, allowed, "give a list")
     return weights

@@ -1,22 +1,38 @@
 """Checks of functions that a user supplies: convexity and proximal points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from orderparam.errors import InvalidProblem
+from orderparam.errors import InvalidProblem, OrderParamError
+from orderparam.support.arguments import one_line
 
 _GRID = np.linspace(-8, 8, 6401)
 _STRIDE = 200
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """Turn whatever a user's function raises into an error that says whose it is."""
+    try:
+        yield
+    except OrderParamError:
+        raise
+    except Exception as error:
+        raise InvalidProblem(
+            f"{what} failed ({type(error).__name__}: {one_line(error)}); write them with "
+            "jax.numpy, entry by entry, for arrays of one number too."
+        ) from error
 
 
 def check_convex(fun: Callable[[Array, Array], Array], label: str) -> None:
     """Refuse a loss whose value at a midpoint exceeds the mean of the ends."""
     z = jnp.asarray(_GRID)
     for y in (-1.0, 1.0):
-        values = fun(jnp.full_like(z, y), z)
+        values = jnp.asarray(fun(jnp.full_like(z, y), z))
         gap = values[_STRIDE:-_STRIDE] - (values[: -2 * _STRIDE] + values[2 * _STRIDE :]) / 2
         worst = int(jnp.argmax(gap))
         if not bool(jnp.isfinite(values).all()) or gap[worst] > 1e-9 * (

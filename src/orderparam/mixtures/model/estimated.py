@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.mixture import GaussianMixture
 from orderparam.mixtures.model.spectrum import Diagonal, Full
-from orderparam.support.arrays import Numbers, array
+from orderparam.mixtures.model.standard import STEEPEST
+from orderparam.support.arguments import integer, positive, probability, real, refuse, truth
+from orderparam.support.arrays import Numbers, class_numbers, matrix
+from orderparam.support.memory import require_numbers
 
 _ENOUGH = 10
 _CONSTANT = 1e-12
@@ -39,30 +42,24 @@ def from_data(
         InvalidProblem: If shapes differ, a number is not finite, a feature is constant, a cluster
             has a single sample or crosses classes.
     """
-    data = array("X", X)
-    if data.ndim != 2 or len(data) != len(np.asarray(y)):
-        raise InvalidProblem(
-            f"Argument `X` must have one row for each of {len(np.asarray(y))} labels, but has "
-            f"the shape {data.shape}."
-        )
+    data = matrix("X", X)
+    if len(data) < 2:
+        raise InvalidProblem("Argument `X` must have two or more rows, but has fewer; add samples.")
+    classes = class_numbers("y", y, len(data))
+    members = classes if clusters is None else class_numbers("clusters", clusters, len(data))
     constant = np.flatnonzero(np.ptp(data, axis=0) <= _CONSTANT)
     if constant.size:
         raise InvalidProblem(
             f"Argument `X` has {constant.size} constant features, the first at column "
             f"{constant[0]}; remove them."
         )
-    if not 0 <= shrinkage <= 1:
-        raise InvalidProblem(f"Argument `shrinkage` must lie in [0, 1], but is {shrinkage}.")
+    shrinkage, diagonal = real("shrinkage", shrinkage, 0.0, 1.0), truth("diagonal", diagonal)
     if len(data) < _ENOUGH * data.shape[1]:
         warnings.warn(
             f"{len(data)} samples for {data.shape[1]} features are fewer than {_ENOUGH} each: the "
             "estimated covariances are noisy, and so is what follows from them.",
             stacklevel=2,
         )
-    classes = np.unique(np.asarray(y), return_inverse=True)[1]
-    members = (
-        classes if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    )
     centred = data - data.mean(axis=0)
     groups = [centred[members == k] for k in range(members.max() + 1)]
     labels = []
@@ -103,11 +100,15 @@ def power_law(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    if dimension < 1 or snr <= 0 or not 0 < positive_weight < 1:
-        raise InvalidProblem(
-            f"`dimension` must be at least 1, `snr` positive and `positive_weight` between 0 and "
-            f"1, but they are {dimension}, {snr} and {positive_weight}."
-        )
+    dimension = integer("dimension", dimension)
+    decay = real("decay", decay, -STEEPEST, STEEPEST)
+    mean_decay = real("mean_decay", mean_decay, -STEEPEST, STEEPEST)
+    minus = decay
+    if negative_decay is not None:
+        minus = real("negative_decay", negative_decay, -STEEPEST, STEEPEST)
+    positive_weight = probability("positive_weight", positive_weight)
+    snr = positive("snr", snr)
+    require_numbers("dimension", 12 * dimension)
     rank = np.arange(1, dimension + 1, dtype=float)
 
     def variances(exponent: float) -> Float[np.ndarray, " coordinate"]:
@@ -116,7 +117,6 @@ def power_law(
 
     square = rank**-mean_decay
     entry = np.sqrt(snr * square / square.mean())
-    minus = decay if negative_decay is None else negative_decay
     spectrum = Diagonal(
         np.full(dimension, 1 / dimension),
         np.stack([variances(minus), variances(decay)], axis=1),
@@ -134,11 +134,11 @@ def digits_parity(clusters: int = 2) -> GaussianMixture:
     Raises:
         InvalidProblem: If `clusters` is neither 2 nor 10.
     """
-    if clusters not in (2, 10):
-        raise InvalidProblem(f"Argument `clusters` must be 2 or 10, but is {clusters!r}.")
+    if integer("clusters", clusters) not in (2, 10):
+        raise refuse("clusters", clusters, "2 or 10")
     X, digit = digits_features()
-    fine = digit if clusters == 10 else None
-    return from_data(X, digit % 2, fine, name=f"digits, odd or even, {clusters} clusters")
+    fine = digit if int(clusters) == 10 else None
+    return from_data(X, digit % 2, fine, name=f"digits, odd or even, {int(clusters)} clusters")
 
 
 def digits_features() -> tuple[Float[np.ndarray, "sample feature"], np.ndarray]:

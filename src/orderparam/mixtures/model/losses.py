@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from orderparam.errors import UnsupportedCombination
 from orderparam.numerics.linear import root, solve_small
+from orderparam.support.arguments import truth
 
 
 class Moments(NamedTuple):
@@ -88,7 +89,10 @@ class Squared(Loss):
 
     name: ClassVar[str] = "squared"
     binary: ClassVar[bool] = False
-    one_hot: bool = eqx.field(static=True, default=False)
+    one_hot: bool = eqx.field(static=True)
+
+    def __init__(self, one_hot: bool = False) -> None:
+        self.one_hot = truth("one_hot", one_hot)
 
     def codes(self, classes: int, fit_bias: bool) -> Float[np.ndarray, "class output"]:
         """-1 and +1, or one-hot vectors; with a bias these lose their constant direction."""

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.checks import check_covariances, cluster_labels, cluster_weights
 from orderparam.mixtures.model.spectrum import CovarianceSpectrum, Diagonal, Full, diagonalised
+from orderparam.support.arguments import instance, refuse, text
 from orderparam.support.arrays import Numbers, array
 
 _LONG_MEAN = 30.0
@@ -46,10 +47,14 @@ class GaussianMixture(eqx.Module):
         labels: Numbers | None = None,
         name: str = "mixture",
     ) -> None:
+        if not isinstance(spectrum, Diagonal | Full):
+            allowed = "means and covariances of the library"
+            advice = "build mixtures with functions such as orderparam.mixtures.gaussian_mixture"
+            raise refuse("spectrum", spectrum, allowed, advice)
         self.spectrum = spectrum
         self.weights = cluster_weights(weights, spectrum.clusters)
         self.labels = cluster_labels(labels, spectrum.clusters)
-        self.name = name
+        self.name = text("name", name)
 
     @property
     def clusters(self) -> int:
@@ -93,6 +98,12 @@ class GaussianMixture(eqx.Module):
         }
 
 
+def checked_mixture(value: Any) -> GaussianMixture:
+    """The law of the data, refused where it is something else."""
+    advice = "build one with orderparam.mixtures"
+    return instance("mixture", value, GaussianMixture, advice)
+
+
 def gaussian_mixture(
     means: Numbers,
     covariances: Numbers,
@@ -126,7 +137,8 @@ def gaussian_mixture(
     centres = array("means", means)
     if centres.ndim != 2 or not centres.size:
         raise InvalidProblem(
-            f"Argument `means` must have one row for each cluster, but has shape {centres.shape}."
+            f"Argument `means` must have one row for each cluster, but has shape {centres.shape}; "
+            "give a matrix."
         )
     clusters, dimension = centres.shape
     spread = array("covariances", covariances)

@@ -16,6 +16,9 @@ from jax.scipy.stats import norm
 from jaxtyping import Array
 
 from orderparam.errors import InvalidProblem
+from orderparam.mixtures.model.custom import users_code
+from orderparam.support.arguments import function, integer, real, text
+from orderparam.support.memory import require_numbers
 
 Prox = Callable[..., Any]
 
@@ -58,14 +61,10 @@ class ElasticNet(Separable):
 
     name: ClassVar[str] = "elastic-net"
 
-    l1_ratio: float = eqx.field(static=True, default=0.5)
+    l1_ratio: float = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
-        """Refuse shares outside [0, 1]."""
-        if not 0 <= self.l1_ratio <= 1:
-            raise InvalidProblem(
-                f"Argument `l1_ratio` must lie in [0, 1], but is {self.l1_ratio}; choose one."
-            )
+    def __init__(self, l1_ratio: float = 0.5) -> None:
+        self.l1_ratio = real("l1_ratio", l1_ratio, 0.0, 1.0)
 
     def averages(self, strength: Array, A: Array, mean: Array, s: Array) -> tuple[Array, ...]:
         """Soft thresholding of a Gaussian, in closed form."""
@@ -119,10 +118,25 @@ class CustomPenalty(Separable):
 
     value: Callable[..., Any] = eqx.field(static=True)
     prox: Prox = eqx.field(static=True)
-    label: str = eqx.field(static=True, default="custom penalty")
-    nodes: int = eqx.field(static=True, default=801)
+    label: str = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
+    def __init__(
+        self,
+        value: Callable[..., Any],
+        prox: Callable[..., Any],
+        label: str = "custom penalty",
+        nodes: int = 801,
+    ) -> None:
+        self.value = function("value", value, "a coordinate")
+        self.prox = function("prox", prox, "B, A and strength")
+        self.label = text("label", label)
+        self.nodes = integer("nodes", nodes, 2)
+        require_numbers("nodes", self.nodes**2)
+        with users_code(f"The functions `value` and `prox` of the penalty {self.label!r}"):
+            self._check()
+
+    def _check(self) -> None:
         """Compare the proximal operator with the objective on a grid."""
         with jax.enable_x64(True):
             grid = jnp.asarray(np.linspace(-6, 6, 4801))

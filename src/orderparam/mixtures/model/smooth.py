@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
-from orderparam.mixtures.model.custom import check_convex, check_prox
+from orderparam.mixtures.model.custom import check_convex, check_prox, users_code
 from orderparam.mixtures.model.losses import (
     Field,
     HardMargin,
@@ -23,6 +23,7 @@ from orderparam.mixtures.model.losses import (
 )
 from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
 from orderparam.numerics.linear import root
+from orderparam.support.arguments import function, optional, text
 
 
 class Scalar(Loss):
@@ -89,12 +90,20 @@ class CustomLoss(Scalar):
     name: ClassVar[str] = "custom"
 
     fun: Callable[..., Any] = eqx.field(static=True)
-    prox: Callable[..., Any] | None = eqx.field(static=True, default=None)
-    label: str = eqx.field(static=True, default="custom loss")
+    prox: Callable[..., Any] | None = eqx.field(static=True)
+    label: str = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
-        """Look for a midpoint above its chord, and for proximal points that do not minimise."""
-        with jax.enable_x64(True):
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        prox: Callable[..., Any] | None = None,
+        label: str = "custom loss",
+    ) -> None:
+        self.fun = function("fun", fun, "y and z")
+        self.prox = optional(function, "prox", prox, "y, omega and V")
+        self.label = text("label", label)
+        # Looks for a midpoint above its chord, and for proximal points that do not minimise.
+        with users_code(f"The functions of the loss {self.label!r}"), jax.enable_x64(True):
             check_convex(self.fun, self.label)
             if self.prox is not None:
                 check_prox(self.fun, self.prox, self.label)

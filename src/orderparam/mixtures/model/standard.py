@@ -7,7 +7,22 @@ import numpy as np
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.mixture import GaussianMixture, gaussian_mixture
 from orderparam.mixtures.model.spectrum import Diagonal
+from orderparam.support.arguments import (
+    integer,
+    one_of,
+    positive,
+    probability,
+    real,
+    reals,
+    refuse,
+    sequence,
+    truth,
+)
 from orderparam.support.arrays import array
+from orderparam.support.memory import require_numbers
+
+STEEPEST = 20.0
+"""Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 
 
 def blocks(
@@ -32,23 +47,27 @@ def blocks(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    shares, plus = array("fractions", fractions), array("variances", variances)
-    minus = plus if negative_variances is None else array("negative_variances", negative_variances)
-    carried = np.ones(len(shares)) if informative is None else np.asarray(informative, dtype=float)
+    shares, plus = array("fractions", fractions, (1,)), array("variances", variances, (1,))
+    minus = plus
+    if negative_variances is not None:
+        minus = array("negative_variances", negative_variances, (1,))
+    carried = np.ones(len(shares))
+    if informative is not None:
+        flags = sequence("informative", informative, "booleans")
+        carried = np.array([truth("informative", flag) for flag in flags], dtype=float)
     if not shares.shape == plus.shape == minus.shape == carried.shape:
         raise InvalidProblem(
             f"Blocks need one variance and one fraction each, but there are {plus.size} variances, "
-            f"{minus.size} negative variances, {shares.size} fractions and {carried.size} flags."
+            f"{minus.size} negative variances, {shares.size} fractions and {carried.size} flags; "
+            "give as many of each."
         )
     if np.any(plus < 0) or np.any(minus < 0) or np.any(shares <= 0) or abs(shares.sum() - 1) > 1e-8:
         raise InvalidProblem(
             f"Variances must be at least 0 and fractions positive with sum 1, but they are "
-            f"{plus.tolist()}, {minus.tolist()} and {shares.tolist()} (sum {shares.sum():g})."
+            f"{plus.tolist()}, {minus.tolist()} and {shares.tolist()} (sum {shares.sum():g}); "
+            "change them."
         )
-    if not 0 < positive_weight < 1:
-        raise InvalidProblem(
-            f"Argument `positive_weight` must lie between 0 and 1, but is {positive_weight}."
-        )
+    positive_weight = probability("positive_weight", positive_weight)
     spectrum = Diagonal(
         shares,
         np.stack([minus, plus], axis=1),
@@ -80,14 +99,10 @@ def isotropic(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 2:
-        raise InvalidProblem(f"Argument `clusters` must be an integer of at least 2: {clusters!r}.")
-    if not 0 < variance < np.inf:
-        raise InvalidProblem(f"Argument `variance` must be positive and finite, but is {variance}.")
-    if geometry not in ("random", "simplex"):
-        raise InvalidProblem(
-            f"Argument `geometry` must be 'random' or 'simplex', but is {geometry!r}."
-        )
+    clusters = integer("clusters", clusters, 2)
+    variance = positive("variance", variance)
+    geometry = one_of("geometry", geometry, ("random", "simplex"))
+    require_numbers("clusters", 4 * clusters**2)
     loadings = np.eye(clusters)
     if geometry == "simplex":
         loadings = (loadings - 1 / clusters) * np.sqrt(clusters / (clusters - 1))
@@ -118,13 +133,13 @@ def anisotropic(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    sizes = array("traces", traces)
-    if dimension < 2 or sizes.ndim != 1 or len(sizes) < 2 or np.any(sizes <= 0):
-        raise InvalidProblem(
-            f"`dimension` and the number of `traces` must be at least 2 and traces positive, but "
-            f"they are {dimension} and {sizes.tolist()}."
-        )
-    generator = np.random.default_rng(seed)
+    sizes = np.array(reals("traces", traces, positive))
+    if len(sizes) < 2:
+        raise refuse("traces", traces, "two or more positive numbers", "give one for each cluster")
+    dimension = integer("dimension", dimension, 2)
+    decay = real("decay", decay, -STEEPEST, STEEPEST)
+    require_numbers("dimension", (len(sizes) + 3) * dimension**2)
+    generator = np.random.default_rng(integer("seed", seed, 0))
     values = np.arange(1, dimension + 1.0) ** -decay
     values = values / values.mean()
     covariances = []

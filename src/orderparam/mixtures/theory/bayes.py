@@ -4,9 +4,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.mixtures.model.mixture import GaussianMixture, rotated_to_diagonal
+from orderparam.errors import UnsupportedCombination
+from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, rotated_to_diagonal
 from orderparam.mixtures.model.spectrum import Diagonal, Full
+from orderparam.support.arguments import positive
 
 _POINTS = 4096
 
@@ -28,8 +29,8 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
 
     Source: docs/theory/mixtures.md, Best possible errors.
     """
-    if not 0 < alpha < np.inf:
-        raise InvalidProblem(f"Argument `alpha` must be positive and finite, but is {alpha}.")
+    checked_mixture(mixture)
+    alpha = positive("alpha", alpha)
     spectrum, rho = mixture.spectrum, mixture.weights
     if (
         not isinstance(spectrum, Diagonal)
@@ -65,7 +66,7 @@ def oracle_error(mixture: GaussianMixture) -> tuple[float, float]:
         UnsupportedCombination: If covariances differ and coordinates are not explicit, where the
             error vanishes in the limit.
     """
-    mixture = rotated_to_diagonal(mixture)
+    mixture = rotated_to_diagonal(checked_mixture(mixture))
     spectrum = mixture.spectrum
     if isinstance(spectrum, Diagonal) and np.allclose(
         spectrum.variances, spectrum.variances[:, :1]

@@ -8,9 +8,10 @@ import numpy as np
 from scipy import optimize, stats
 
 from orderparam.mixtures.model.losses import simplex
-from orderparam.mixtures.model.mixture import GaussianMixture, rotated_to_diagonal
+from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, rotated_to_diagonal
 from orderparam.mixtures.model.spectrum import Diagonal
 from orderparam.numerics.gaussian import sobol_normals
+from orderparam.support.arguments import truth
 
 _COMMON = 1e-12
 
@@ -34,7 +35,8 @@ def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> f
 
     Source: docs/theory/mixtures.md, Separability; for no signal the threshold is Cover's 2.
     """
-    mixture = rotated_to_diagonal(mixture)
+    mixture = rotated_to_diagonal(checked_mixture(mixture))
+    fit_bias = truth("fit_bias", fit_bias)
     spectrum = mixture.spectrum
     if not isinstance(spectrum, Diagonal) or not _common(spectrum):
         return None

@@ -15,7 +15,7 @@ from orderparam.online.methods.ode import OverlapODE
 from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import isotropic
-from orderparam.support.arguments import integer, one_of, probability
+from orderparam.support.arguments import integer, one_of, probability, truth
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def escape_law(
     numbers = isotropic(problem)
     delta = probability("margin", margin)
     one_of("constant", constant, ("calibrated", "linear"))
-    size = problem.start.dimension if dimension is None else dimension
+    sgd_noise = truth("sgd_noise", sgd_noise)
+    size = problem.start.dimension if dimension is None else integer("dimension", dimension)
     if size is None:
         raise InvalidProblem("The escape time depends on N; give `dimension`.")
     rate, norm = numbers.escape_rate(), numbers.plateau_norm()
@@ -107,7 +108,7 @@ def escape_law(
     else:
         level = _calibrated(problem, numbers, delta)
     shift = math.log1p(numbers.plateau_noise()) if sgd_noise else 0.0
-    total = level + math.log(integer("dimension", size))
+    total = level + math.log(size)
     return EscapeLaw(rate, total, numbers.p * numbers.q, shift)
 
 

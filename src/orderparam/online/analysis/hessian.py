@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.online.model.input_spectrum import require_unit_inputs
 from orderparam.online.model.overlaps import Overlaps
-from orderparam.online.problem import TeacherStudent
+from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.isotropic import isotropic
-from orderparam.support.arguments import integer, one_of
+from orderparam.support.arguments import instance, integer, one_of
 
 _DEPENDENT = 1e-10
 
@@ -75,19 +75,26 @@ def hessian_spectrum(
 
     Cost: O((p (p + p*))^3), whatever N. Source: docs/theory/online.md, Hessian.
     """
+    checked_problem(problem)
     if problem.activation != "quadratic" or problem.centering == "population":
         raise UnsupportedCombination(
             "The Hessian is known for the quadratic activation with a constant offset; choose one."
         )
     require_unit_inputs(problem.spectrum, "The Hessian")
     state = problem.preactivations() if overlaps is None else overlaps
+    instance("overlaps", state, Overlaps, "build one with orderparam.online")
+    if (state.students, state.teachers) != (problem.students, problem.teachers):
+        raise InvalidProblem(
+            f"Argument `overlaps` has {state.students} students and {state.teachers} teachers, but "
+            f"the problem has {problem.students} and {problem.teachers}; give as many."
+        )
     if state.draws is not None:
         raise InvalidProblem("The Hessian is that of a single state; give one without `draws`.")
-    size = state.dimension if dimension is None else dimension
+    size = state.dimension if dimension is None else integer("dimension", dimension)
     if size is None:
         raise InvalidProblem("Multiplicities depend on N; give `dimension`.")
     U, teacher, rank = _coordinates(state)
-    outside = integer("dimension", size) - rank
+    outside = size - rank
     if outside < 0:
         raise InvalidProblem(
             f"Argument `dimension` is {size}, but students and teachers span {rank} dimensions; "
@@ -143,9 +150,10 @@ def closed_spectrum(problem: TeacherStudent, point: str, dimension: int) -> list
 
     Source: docs/theory/online.md, Hessian.
     """
-    one_of("point", point, ("origin", "plateau", "solution"))
+    point = one_of("point", point, ("origin", "plateau", "solution"))
     numbers = isotropic(problem)
-    p, q, N = numbers.p, numbers.q, dimension
+    p, q = numbers.p, numbers.q
+    N = integer("dimension", dimension, p + q, advice="students and teachers need as many")
     unit = numbers.a * numbers.b * numbers.theta
     if point == "solution" and p < q:
         raise InvalidProblem("There is no zero-loss solution for p < p*; choose another point.")

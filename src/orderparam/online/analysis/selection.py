@@ -14,9 +14,13 @@ from orderparam.errors import InvalidProblem, NotConverged
 from orderparam.online.methods.ode import OverlapODE
 from orderparam.online.model.input_spectrum import require_unit_inputs
 from orderparam.online.model.overlaps import Overlaps
-from orderparam.online.problem import TeacherStudent
+from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.isotropic import isotropic
-from orderparam.support.arguments import one_of
+from orderparam.support.arguments import integer, one_of, refuse
+from orderparam.support.arrays import array
+
+AXES = (2, 3, 4)
+"""Axes of one matrix, or of many."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,16 @@ def polar_factor(
     A, B, T and Q(0) are multiples of the identity. Source: docs/theory/online.md, Conserved
     quantities.
     """
-    left, _, right = np.linalg.svd(M, full_matrices=False)
+    left, _, right = np.linalg.svd(_matrices("M", M), full_matrices=False)
     return left @ right
+
+
+def _matrices(name: str, value: Any) -> Float[np.ndarray, "*batch row column"]:
+    """One matrix, or many with leading axes, each with at least one entry."""
+    found = array(name, value, AXES)
+    if found.size == 0:
+        raise refuse(name, value, "matrices with at least one entry", "give one")
+    return found
 
 
 def gram_schmidt_factor(
@@ -56,6 +68,11 @@ def gram_schmidt_factor(
 
     What training selects where teacher directions are learned one after the other.
     """
+    M, T = _matrices("M", M), _matrices("T", T)
+    if T.shape[-2:] != (M.shape[-1],) * 2 or T.ndim not in (2, M.ndim):
+        raise refuse("T", T, f"a square matrix of size {M.shape[-1]}, as `M` has columns")
+    if M.shape[-2] < M.shape[-1]:
+        raise refuse("M", M, "a matrix with at least as many rows as columns")
     _, vectors = np.linalg.eigh(T)
     vectors = vectors[..., ::-1]
     frame, triangle = np.linalg.qr(M @ vectors)
@@ -73,10 +90,11 @@ def manifold_dimension(students: int, teachers: int) -> int:
         >>> manifold_dimension(1, 1), manifold_dimension(2, 2), manifold_dimension(4, 2)
         (0, 1, 5)
     """
+    students, teachers = integer("students", students), integer("teachers", teachers)
     if students < teachers:
         raise InvalidProblem(
-            f"{students} students cannot reach zero loss on {teachers} teachers; the manifold "
-            "exists for p >= p*."
+            f"Argument `students` is {students}, which cannot reach zero loss on {teachers} "
+            "`teachers`; the manifold exists for p >= p*."
         )
     return students * teachers - teachers * (teachers + 1) // 2
 
@@ -99,7 +117,8 @@ def selected_solution(problem: TeacherStudent, route: str = "polar") -> Selected
 
     Source: Bocchi et al. (2026); docs/theory/online.md, Selected solution.
     """
-    one_of("route", route, ("polar", "gram_schmidt", "ode"))
+    checked_problem(problem)
+    route = one_of("route", route, ("polar", "gram_schmidt", "ode"))
     require_unit_inputs(problem.spectrum, "The selected solution")
     start = problem.preactivations()
     Q, M, T = start.Q, start.M, start.T
@@ -182,7 +201,15 @@ def conserved_matrix(
 
     Source: docs/theory/online.md, Conserved quantities.
     """
-    require_unit_inputs(problem.spectrum, "The conserved matrix")
+    require_unit_inputs(checked_problem(problem).spectrum, "The conserved matrix")
+    times, T = array("times", times, (1,)), _matrices("T", T)
+    Q, M = _matrices("Q", Q), _matrices("M", M)
+    p, q, n = problem.students, problem.teachers, len(times)
+    for name, part, shape in (("Q", Q, (n, p, p)), ("M", M, (n, p, q)), ("T", T, (q, q))):
+        if part.shape != shape:
+            raise refuse(name, part, f"an array of shape {shape}", "give one matrix for each time")
+    if np.linalg.matrix_rank(T) < q:
+        raise InvalidProblem("Argument `T` is singular; drop dependent teachers.")
     a = float(problem.A[0])
     schedule, eta = problem.schedule, problem.learning_rate / (1 - problem.momentum)
     flow = eta * (times if schedule is None else schedule.integral(problem.duration, times))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.online.model.activations import label_of
 from orderparam.online.model.overlaps import Overlaps
-from orderparam.online.problem import TeacherStudent
+from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.flow import Rule, fixed_of, velocity
 from orderparam.online.theory.moments import State
 
@@ -39,7 +39,7 @@ def critical_learning_rate(problem: TeacherStudent) -> float:
 
     Source: docs/theory/online.md, Stability limit and noise floor.
     """
-    at = _zero_loss(problem)
+    at = _zero_loss(checked_problem(problem))
     with jax.enable_x64(True):
         flow, noise = (np.asarray(part) for part in _jacobians(problem, at))
     largest = _MARGINAL * np.abs(np.linalg.eigvals(flow)).max()

@@ -16,7 +16,8 @@ from orderparam.online.glossary import constants, coordinates, variable
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.observed import measured
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
-from orderparam.support.arguments import integer, one_of
+from orderparam.support.arguments import one_of, optional, sizes_and_runs
+from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
 OPTIONS = ("simulator", "inputs", "inputs_as")
@@ -61,10 +62,11 @@ def simulate_students(
         UnsupportedCombination: If the simulator does not cover the problem.
     """
     began = time.perf_counter()
-    sizes = _sizes(problem, dimension)
-    counts = _seeds(seeds, len(sizes))
-    one_of("simulator", simulator, SIMULATORS)
-    one_of("precision", precision, ("float32", "float64"))
+    sizes, counts = sizes_and_runs("dimension", _wanted(problem, dimension), seeds)
+    simulator = one_of("simulator", simulator, SIMULATORS)
+    precision = one_of("precision", precision, ("float32", "float64"))
+    inputs_as = optional(one_of, "inputs_as", inputs_as, ("set", "covariance"))
+    _require_room(problem, sizes, counts, simulator)
     if simulator == "chain" and inputs is not None:
         raise UnsupportedCombination(
             'The reduced chain is exact for Gaussian inputs alone; use simulator="direct".'
@@ -194,27 +196,22 @@ def _law(problem: TeacherStudent, inputs: Any, inputs_as: str | None) -> str:
     return "Gaussian of the data's covariance" if covariance else "data, with replacement"
 
 
-def _sizes(problem: TeacherStudent, dimension: Any) -> list[int]:
-    """The dimensions as distinct positive integers."""
+def _require_room(
+    problem: TeacherStudent, sizes: list[int], counts: list[int], simulator: str
+) -> None:
+    """Refuse weights and numbers of runs that no memory holds, before anything is drawn."""
+    runs = max(counts) * (problem.start.draws or 1)
+    require_numbers("seeds", len(sizes) * runs)
+    if simulator == "direct":
+        require_numbers("dimension", (problem.students + problem.teachers) * max(sizes), size=4)
+
+
+def _wanted(problem: TeacherStudent, dimension: Any) -> Any:
+    """The dimensions asked for, or that of the start."""
     dimension = problem.start.dimension if dimension is None else dimension
     if dimension is None:
         raise InvalidProblem(
             "simulate() needs the input dimension, which the initial overlaps do not name; call "
             "simulate(problem, dimension=..., seeds=...)."
         )
-    several = dimension if hasattr(dimension, "__len__") else [dimension]
-    sizes = [integer("dimension", size) for size in several]
-    if not sizes or len(set(sizes)) < len(sizes):
-        raise InvalidProblem(f"Argument `dimension` is {dimension!r}; name each dimension once.")
-    return sizes
-
-
-def _seeds(seeds: Any, sizes: int) -> list[int]:
-    """Runs for each dimension."""
-    several = list(seeds) if hasattr(seeds, "__len__") else [seeds] * sizes
-    if len(several) != sizes:
-        raise InvalidProblem(
-            f"Argument `seeds` has {len(several)} entries for {sizes} dimensions; give one number, "
-            "or one for each dimension."
-        )
-    return [integer("seeds", runs) for runs in several]
+    return dimension

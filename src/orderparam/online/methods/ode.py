@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from orderparam.contract import Estimate, Method, SavePlan
-from orderparam.errors import InvalidProblem
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.events import levels_of
 from orderparam.online.theory.flow import bins_of, fixed_of, rule_of
@@ -21,7 +20,8 @@ from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.pack import packed
 from orderparam.online.theory.smooth import frozen_normals
 from orderparam.results import Solution
-from orderparam.support.arguments import integer, probability, truth
+from orderparam.support.arguments import integer, probability, refuse, truth
+from orderparam.support.memory import require_numbers
 
 _EVENT_GRID = 301
 """Evenly spaced times, beside the saved ones, between which events are looked for."""
@@ -100,12 +100,10 @@ class OverlapODE(IntegratedMethod):
     ) -> None:
         super().__init__(rtol, atol, sgd_noise, max_steps, margin, rest)
         self.samples = integer("samples", samples)
-        self.replicates = integer("replicates", replicates)
-        if self.samples & (self.samples - 1) or self.replicates < 2:
-            raise InvalidProblem(
-                f"Arguments `samples` = {samples} and `replicates` = {replicates} must be a power "
-                "of two and a number of at least 2; change them."
-            )
+        self.replicates = integer("replicates", replicates, 2)
+        if self.samples & (self.samples - 1):
+            raise refuse("samples", samples, "a power of two")
+        require_numbers("samples", self.samples)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""

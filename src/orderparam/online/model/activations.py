@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from orderparam.errors import InvalidProblem
 from orderparam.numerics.activations import Activation
 from orderparam.numerics.activations import activation as kernel_activation
-from orderparam.support.arguments import one_of
+from orderparam.support.arguments import one_of, scalar
 
 CLOSED: dict[str, Callable[[Array], Array]] = {
     "quadratic": jnp.square,
@@ -38,10 +38,11 @@ def activation_of(spec: Any) -> str | Activation:
         InvalidProblem: If the name is unknown, or the function is not elementwise, not finite or
             has no continuous derivative.
     """
-    if isinstance(spec, str):
-        base = spec.split("(")[0].strip()
-        if spec in CLOSED:
-            return spec
+    found = scalar(spec)
+    if isinstance(found, str):
+        spec, base = found, found.split("(")[0].strip()
+        if found in CLOSED:
+            return str(found)
         one_of("activation", base, (*CLOSED, *_SMOOTH), RENAMED)
     found = kernel_activation(spec)
     if found is kernel_activation("relu"):

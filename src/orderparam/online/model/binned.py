@@ -12,7 +12,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.online.model.input_spectrum import InputSpectrum
 from orderparam.online.model.overlaps import Overlaps, overlaps_of
 from orderparam.online.model.starts import random_overlaps
-from orderparam.support.arguments import integer
+from orderparam.support.arguments import instance, integer, positive, refuse
 from orderparam.support.arrays import array
 
 
@@ -46,9 +46,9 @@ class BinnedOverlaps(eqx.Module):
         good = good and teacher.shape in ((lead[-1], q, q), (*lead, q, q)) and self.M.size > 0
         if not good:
             raise InvalidProblem(
-                f"The overlaps Q {self.Q.shape}, M {self.M.shape} and T {teacher.shape} do not fit "
-                "together; give shapes (bin, p, p), (bin, p, p*) and (bin, p*, p*), or one leading "
-                "axis more."
+                f"The overlaps `Q` {self.Q.shape}, `M` {self.M.shape} and `T` {teacher.shape} do "
+                "not fit together; give shapes (bin, p, p), (bin, p, p*) and (bin, p*, p*), or one "
+                "leading axis more."
             )
         self.T = np.array(np.broadcast_to(teacher, (*lead, q, q)))
         parts = (self.Q, self.M, self.T)
@@ -111,6 +111,8 @@ def spread_overlaps(overlaps: Overlaps, spectrum: InputSpectrum) -> BinnedOverla
         overlaps: Sums over all bins, `W W^T / N` and so on.
         spectrum: The bins.
     """
+    instance("overlaps", overlaps, Overlaps, "build one with orderparam.online")
+    instance("spectrum", spectrum, InputSpectrum, "build one with orderparam.online")
     shares = spectrum.fractions[:, None, None]
     parts = (overlaps.Q, overlaps.M, overlaps.T)
     Q, M, T = (shares * part[..., None, :, :] for part in parts)
@@ -132,6 +134,7 @@ def binned_overlaps_of(
     """
     student = array("student_weights", student_weights, (2, 3))
     teacher = array("teacher_weights", teacher_weights, (2, 3))
+    instance("spectrum", spectrum, InputSpectrum, "build one with orderparam.online")
     N = overlaps_of(student, teacher).dimension  # refuses shapes that disagree
     assert N is not None
     cuts = np.cumsum(spectrum.sizes(N))[:-1]
@@ -165,8 +168,17 @@ def random_binned_overlaps(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    found = []
-    for index, size in enumerate(spectrum.sizes(integer("dimension", dimension)).tolist()):
+    instance("spectrum", spectrum, InputSpectrum, "build one with orderparam.online")
+    dimension, seed = integer("dimension", dimension), integer("seed", seed, 0)
+    teacher_norm = positive("teacher_norm", teacher_norm)
+    least = integer("students", students) + integer("teachers", teachers)
+    sizes, found = spectrum.sizes(dimension).tolist(), []
+    if min(sizes) < least:
+        raise InvalidProblem(
+            f"Argument `dimension` is {dimension}, which leaves {min(sizes)} coordinates in the "
+            f"smallest bin, but students and teachers need at least {least}; raise it."
+        )
+    for index, size in enumerate(sizes):
         own = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         laws = {"norm": norm, "teacher_norm": teacher_norm, "teacher": "gaussian", "seed": own}
         found.append(random_overlaps(students, teachers, size, draws, **laws))
@@ -189,18 +201,12 @@ def start_for(start: Any, spectrum: Any) -> Any:
     Raises:
         InvalidProblem: If start and spectrum do not belong together.
     """
-    if spectrum is not None and not isinstance(spectrum, InputSpectrum):
-        raise InvalidProblem(
-            f"Argument `spectrum` must be an InputSpectrum, but is a {type(spectrum).__name__}; "
-            "build one with orderparam.online.InputSpectrum or power_law_inputs."
-        )
+    if spectrum is not None:
+        instance("spectrum", spectrum, InputSpectrum, "build one with orderparam.online")
     if isinstance(start, Overlaps):
         return start if spectrum is None else spread_overlaps(start, spectrum)
     if not isinstance(start, BinnedOverlaps):
-        raise InvalidProblem(
-            f"Argument `start` must be an Overlaps, but is a {type(start).__name__}; build one "
-            "with orderparam.online.random_overlaps or overlaps_of."
-        )
+        raise refuse("start", start, "an Overlaps", "build one with random_overlaps")
     if spectrum is None or start.bins != spectrum.bins:
         given = "no `spectrum`" if spectrum is None else f"a `spectrum` of {spectrum.bins} bins"
         raise InvalidProblem(

@@ -7,8 +7,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem, UnsupportedCombination
-from orderparam.support.arguments import at_least_zero, integer, positive, probability
+from orderparam.support.arguments import integer, positive, real
 from orderparam.support.arrays import array
+from orderparam.support.memory import require_numbers
+
+STEEPEST = 20.0
+"""Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 
 
 class InputSpectrum(eqx.Module):
@@ -88,7 +92,7 @@ def power_law_inputs(
     the others have edges in constant ratio up to N; each has the mean eigenvalue of its ranks.
 
     Args:
-        exponent: At least 0.
+        exponent: From 0 to 20.
         bins: Number of bins, two or more.
         smallest: Share of the coordinates in the flat part, in (0, 1).
         mean: Mean eigenvalue, positive.
@@ -96,10 +100,10 @@ def power_law_inputs(
     Raises:
         InvalidProblem: If a value is outside its range.
     """
-    power = at_least_zero("exponent", exponent)
-    share = probability("smallest", smallest)
-    if integer("bins", bins) < 2:
-        raise InvalidProblem("Argument `bins` must be at least 2, the flat part and the law.")
+    power = real("exponent", exponent, 0.0, STEEPEST)
+    share = real("smallest", smallest, 1e-12, 1.0, open_high=True)
+    bins = integer("bins", bins, 2, advice="one is the flat part, the others follow the law")
+    require_numbers("bins", 8 * bins)
     edges = np.geomspace(share, 1.0, bins)
     primitive = np.log(edges) if power == 1 else edges ** (1 - power) / (1 - power)
     fractions = np.diff(np.concatenate([[0.0], edges]))

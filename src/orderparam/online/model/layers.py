@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
 from orderparam.online.model.activations import label_of
-from orderparam.support.arguments import one_of, positive, real
+from orderparam.support.arguments import one_of, positive, real, scalar, shown
 from orderparam.support.arrays import array
 
 CENTERINGS = ("none", "constant", "population")
@@ -15,7 +15,7 @@ CENTERINGS = ("none", "constant", "population")
 
 def normalisations(normalisation: Any, students: int, teachers: int) -> tuple[float, float]:
     """Output normalisation kappa of student and teacher."""
-    if isinstance(normalisation, str):
+    if isinstance(scalar(normalisation), str):
         word = one_of("normalisation", normalisation, ("width", "one"))
         return (float(students), float(teachers)) if word == "width" else (1.0, 1.0)
     value = positive("normalisation", normalisation)
@@ -36,12 +36,12 @@ def centering_of(value: Any, activation: Any) -> str | float:
     """A known word or a finite offset, and only where it has a meaning."""
     chosen = (
         one_of("centering", value, CENTERINGS)
-        if isinstance(value, str)
+        if isinstance(scalar(value), str)
         else real("centering", value)
     )
     if activation != "quadratic" and chosen != "none":
         raise InvalidProblem(
-            f"Argument `centering` is {value!r}, which is defined for the quadratic activation "
-            f'alone, not for {label_of(activation)!r}; use "none".'
+            f"Argument `centering` is {shown(value)}, which is defined for the quadratic "
+            f'activation alone, not for {label_of(activation)!r}; use "none".'
         )
     return chosen

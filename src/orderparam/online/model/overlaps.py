@@ -52,8 +52,9 @@ class Overlaps(eqx.Module):
         good = good and teacher.shape in ((q, q), (*lead, q, q)) and p > 0 and q > 0
         if not good or (lead and lead[0] == 0):
             raise InvalidProblem(
-                f"The overlaps Q {self.Q.shape}, M {self.M.shape} and T {teacher.shape} do not fit "
-                "together; give shapes (p, p), (p, p*) and (p*, p*), or one leading axis more."
+                f"The overlaps `Q` {self.Q.shape}, `M` {self.M.shape} and `T` {teacher.shape} do "
+                "not fit together; give shapes (p, p), (p, p*) and (p*, p*), or one leading axis "
+                "more."
             )
         self.T = np.array(np.broadcast_to(teacher, (*lead, q, q)))
         _check_gram(self)
@@ -139,7 +140,7 @@ def overlaps_of(student_weights: Any, teacher_weights: Any) -> Overlaps:
     teacher = array("teacher_weights", teacher_weights, (2, 3))
     if student.shape[-1] != teacher.shape[-1]:
         raise InvalidProblem(
-            f"The student's weights have dimension {student.shape[-1]}, the teacher's "
+            f"The `student_weights` have dimension {student.shape[-1]}, the `teacher_weights` "
             f"{teacher.shape[-1]}; give weights of the same input dimension."
         )
     dimension = student.shape[-1]

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from scipy.interpolate import PchipInterpolator, PPoly
 
 from orderparam.errors import InvalidProblem
-from orderparam.support.arguments import one_of
+from orderparam.support.arguments import one_line, one_of, refuse
 from orderparam.support.arrays import array
 
 _READ = 1025
@@ -34,13 +34,14 @@ class RateSchedule(eqx.Module):
     kind: str = eqx.field(static=True)
 
     def __init__(self, values: Any, kind: str = "parts") -> None:
-        self.values = array("schedule", values, (1,))
+        self.values = array("values", values, (1,), "give one number for each part")
         self.kind = one_of("kind", kind, ("parts", "curve"))
         least = 1 if self.kind == "parts" else 2
         if self.values.size < least or (self.values < 0).any():
             raise InvalidProblem(
-                f"The schedule must give factors of at least 0, {least} or more of them, but has "
-                f"{self.values.size}, the smallest {self.values.min(initial=np.inf):g}; change it."
+                f"Argument `values` must hold factors of at least 0, {least} or more of them, but "
+                f"has {self.values.size}, the smallest {self.values.min(initial=np.inf):g}; "
+                "change it."
             )
 
     def polynomial(self, duration: float) -> PPoly:
@@ -79,18 +80,30 @@ def schedule_of(schedule: Any, duration: float) -> RateSchedule | None:
     if schedule is None or isinstance(schedule, RateSchedule):
         return schedule
     if isinstance(schedule, Mapping):
-        return RateSchedule(**schedule)
+        if set(schedule) != {"values", "kind"}:
+            allowed = "numbers, a function of the time, or a mapping with `values` and `kind`"
+            raise refuse("schedule", schedule, allowed)
+        return RateSchedule(schedule["values"], schedule["kind"])
     if not callable(schedule):
-        return RateSchedule(schedule)
+        return RateSchedule(_factors(schedule))
     function: Callable[[float], Any] = schedule
     try:
-        read = [float(function(t)) for t in np.linspace(0.0, duration, _READ).tolist()]
-    except (TypeError, ValueError) as error:
+        read = [function(t) for t in np.linspace(0.0, duration, _READ).tolist()]
+    except Exception as error:
         raise InvalidProblem(
-            f"The schedule must give a finite factor of at least 0 for each time from 0 to "
-            f"{duration:g}, but the function failed: {error}; change it."
+            "Argument `schedule` must give a finite factor of at least 0 for each time from 0 to "
+            f"{duration:g}, but the function failed ({type(error).__name__}: {one_line(error)}); "
+            "change it."
         ) from error
-    return RateSchedule(read, "curve")
+    return RateSchedule(_factors(read), "curve")
+
+
+def _factors(values: Any) -> Float[np.ndarray, " value"]:
+    """Factors that a problem was given, checked under the name that they have there."""
+    found = array("schedule", values, (1,), "give one number for each part")
+    if found.size == 0 or (found < 0).any():
+        raise refuse("schedule", values, "one or more factors of at least 0")
+    return found
 
 
 class RateFactor(eqx.Module):

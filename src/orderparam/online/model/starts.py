@@ -7,8 +7,9 @@ from jaxtyping import Float
 
 from orderparam.errors import InvalidProblem
 from orderparam.online.model.overlaps import Overlaps
-from orderparam.support.arguments import integer, one_of, positive
+from orderparam.support.arguments import integer, one_of, positive, shown
 from orderparam.support.arrays import array
+from orderparam.support.memory import require_numbers
 
 
 def random_overlaps(
@@ -56,7 +57,7 @@ def random_overlaps(
     if (theta.ndim and theta.shape != (q,)) or (theta <= 0).any():
         raise InvalidProblem(
             f"Argument `teacher_norm` must be a positive number or {q} of them, one for each "
-            f"teacher vector, but is {teacher_norm!r}."
+            f"teacher vector, but is {shown(teacher_norm)}; change it."
         )
     if n < p + q:
         raise InvalidProblem(
@@ -64,6 +65,9 @@ def random_overlaps(
             f"{p + q}; raise it."
         )
     single, size = draws is None, 1 if draws is None else integer("draws", draws)
+    seed = integer("seed", seed, 0)
+    units = (p + q) ** 2
+    require_numbers("draws" if size > units else "students", 4 * size * units)
     factor = _bartlett(np.random.default_rng([seed, n, p, q]), size, p + q, n)
     # Teacher rows first: their block of the factor is the teacher's own Bartlett factor.
     rows_t, rows_s = factor[:, :q], factor[:, q:]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from orderparam.errors import UnsupportedCombination
-from orderparam.online.problem import TeacherStudent
+from orderparam.online.problem import TeacherStudent, checked_problem
+from orderparam.support.arguments import truth
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def isotropic(problem: TeacherStudent, *, sgd_noise: bool = True) -> Isotropic:
     Raises:
         UnsupportedCombination: If the problem is not isotropic and quadratic.
     """
+    checked_problem(problem)
+    sgd_noise = truth("sgd_noise", sgd_noise)
     checks = {
         "the activation is not quadratic": problem.activation == "quadratic",
         "the second layer `A` is not a positive multiple of ones": _uniform(problem.A),

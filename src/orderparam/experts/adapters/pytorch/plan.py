@@ -10,7 +10,8 @@ from orderparam.experts.adapters.pytorch.values import Base
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import RoleRules
-from orderparam.experts.rules.shape import Shape
+from orderparam.experts.rules.shape import Shape, checked_shape
+from orderparam.support.arguments import instance
 from orderparam.support.extras import needed
 
 if TYPE_CHECKING:
@@ -172,7 +173,13 @@ def torch_plan(
     Raises:
         InvalidProblem: If names, shapes, sizes or choices do not fit; see `plan_from_shapes`.
     """
-    needed("torch", "torch")
+    instance("rules", rules, RoleRules, "give orderparam.experts.RoleRules([...])")
+    checked_shape("base", base)
+    checked_shape("target", target)
+    torch = needed("torch", "torch")
+    instance("model", model, torch.nn.Module, "give the target")
+    if base_model is not None:
+        instance("base_model", base_model, torch.nn.Module, "give the base, or leave it out")
     check_tied(model, rules)
     return plan_from_shapes(
         parameter_shapes(model),

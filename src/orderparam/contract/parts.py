@@ -1,4 +1,4 @@
-"""What every family provides: problems, methods and save plans, and the verbs' side of each."""
+"""What every family provides: problems, methods, and the verbs' side of each."""
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
@@ -7,82 +7,16 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-import numpy as np
-from jaxtyping import Float, Int
 
-from orderparam.errors import Diverged, InvalidProblem, NotConverged, UnsupportedCombination
+from orderparam.contract.save_plan import SavePlan
+from orderparam.errors import Diverged, NotConverged, UnsupportedCombination
 from orderparam.plots import FigureKind
 from orderparam.results import Finding, Pair, Solution, Source, Verdict
+from orderparam.support.arguments import function, instance, refuse, sequence, text
 from orderparam.support.memory import require_memory
 
 Claim = Callable[[Sequence[Pair]], list[Finding]]
 """Checks one claim of a paper on all cases of a study."""
-
-
-@dataclass(frozen=True)
-class SavePlan:
-    """What a run keeps.
-
-    Args:
-        steps: Steps at which equal-time quantities are saved. An integer asks for that many
-            evenly spaced steps (first and last included), a sequence names them, `None` (default)
-            keeps every step up to 201 of them.
-        two_time: Also keep the kernels between every pair of saved steps (memory grows with the
-            square of their number).
-        fields_at: Steps at which single-site samples of the fields are kept.
-        times: For problems in continuous time, in place of `steps`: the times to save.
-        spacing: For problems in continuous time: how a number of `steps` is spread, `"linear"` or
-            `"log"` (time 0, then constant ratios over four decades).
-
-    Raises:
-        InvalidProblem: If a step is negative or not an integer.
-    """
-
-    steps: int | Sequence[int] | None = None
-    two_time: bool = False
-    fields_at: Sequence[int] = ()
-    times: Sequence[float] | None = None
-    spacing: str = "linear"
-
-    def times_until(self, duration: float) -> Float[np.ndarray, " time"]:
-        """Ascending times to save in a run from 0 to `duration`, 201 of them by default."""
-        if self.times is not None:
-            chosen = np.unique(np.asarray(self.times, dtype=np.float64))
-            if chosen.size == 0 or not (chosen[0] >= 0 and chosen[-1] <= duration):
-                raise InvalidProblem(
-                    f"SavePlan asks for the times {list(chosen[:3])}...{list(chosen[-3:])}, but "
-                    f"the run goes from 0 to {duration:g}; choose times in that range."
-                )
-            return chosen
-        wanted = 201 if self.steps is None else self.steps
-        if not isinstance(wanted, int) or wanted < 2 or self.spacing not in ("linear", "log"):
-            raise InvalidProblem(
-                f"SavePlan has steps = {self.steps!r} and spacing = {self.spacing!r}, but a "
-                "problem in continuous time needs a number of steps of at least 2 with the spacing "
-                "'linear' or 'log', or `times`."
-            )
-        if self.spacing == "linear":
-            return np.linspace(0.0, duration, wanted)
-        return np.concatenate([[0.0], np.geomspace(1e-4 * duration, duration, wanted - 1)])
-
-    def grid(self, total: int) -> Int[np.ndarray, " time"]:
-        """Sorted steps to save in a run of `total` steps (0 ... total - 1), fields included."""
-        if self.steps is None or isinstance(self.steps, int):
-            wanted = 201 if self.steps is None else self.steps
-            if wanted < 1:
-                raise InvalidProblem(
-                    f"Argument `steps` of SavePlan must ask for at least 1 step, but is {wanted}."
-                )
-            chosen = np.rint(np.linspace(0, total - 1, min(wanted, total))).astype(int)
-        else:
-            chosen = np.asarray(self.steps, dtype=int)
-        grid = np.unique(np.concatenate([chosen, np.asarray(self.fields_at, dtype=int)]))
-        if grid.size == 0 or grid[0] < 0 or grid[-1] >= total:
-            raise InvalidProblem(
-                f"SavePlan asks for steps {list(grid[:3])}...{list(grid[-3:])}, but the run has "
-                f"the steps 0 to {total - 1}; choose steps in that range."
-            )
-        return grid
 
 
 @dataclass(frozen=True)
@@ -194,6 +128,15 @@ class Kind:
     system: str
     options: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse values that are not allowed."""
+        if not (isinstance(self.problem, type) and issubclass(self.problem, Problem)):
+            raise refuse("problem", self.problem, "a type of problems", "derive it from Problem")
+        function("default_method", self.default_method, "a problem")
+        function("experiment", self.experiment, "a problem, sizes and seeds")
+        for name in ("size", "system"):
+            object.__setattr__(self, name, text(name, getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class Family:
@@ -219,6 +162,13 @@ class Family:
     claims: Mapping[str, Claim] = field(default_factory=dict)
     citations: Mapping[str, Source] = field(default_factory=dict)
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not allowed."""
+        for name in ("name", "public"):
+            object.__setattr__(self, name, text(name, getattr(self, name)))
+        for kind in sequence("kinds", self.kinds, "kinds of problems"):
+            instance("kinds", kind, Kind, "build each with orderparam.contract.Kind")
 
     def kind_of(self, problem: Problem) -> Kind:
         """The entry of the nearest class in the problem's ancestry."""
