@@ -13,10 +13,10 @@ from orderparam.data import Data
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
 from orderparam.kernels.experiment.runs import _group, _task, train_networks
 from orderparam.kernels.experiment.simulate import simulate_networks
-from orderparam.support.arguments import integers
 from orderparam.kernels.experiment.training import start
 from orderparam.kernels.model.network import MLP
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.support.arguments import integers
 
 
 def problem(depth: int = 2, activation: str = "tanh", weight_std: Any = 1.0, **changes: Any):
