@@ -12,10 +12,11 @@ from orderparam.contract import SavePlan
 from orderparam.data import Data
 from orderparam.errors import CapacityExceeded, Diverged, InvalidProblem
 from orderparam.kernels.experiment.runs import _group, _task, train_networks
-from orderparam.kernels.experiment.simulate import _counts, simulate_networks
+from orderparam.kernels.experiment.simulate import simulate_networks
 from orderparam.kernels.experiment.training import start
 from orderparam.kernels.model.network import MLP
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.support.arguments import integers
 
 
 def problem(depth: int = 2, activation: str = "tanh", weight_std: Any = 1.0, **changes: Any):
@@ -237,14 +238,14 @@ def test_divergence_names_step_and_width():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"widths": 0}, "`width` is 0"),
-        ({"widths": []}, "`width` is"),
-        ({"widths": [8, 8]}, "names a width twice"),
-        ({"seeds": -1}, "`seeds` is -1"),
-        ({"widths": [4, 8], "seeds": [1, 2, 3]}, "3 entries for 2 widths"),
-        ({"seeds": [1, 0], "widths": [4, 8]}, "`seeds` is"),
-        ({"precision": "half"}, "'float32' or 'float64'"),
-        ({"seed": -3}, "`seed` is -3"),
+        ({"widths": 0}, "`width` must be an integer of at least 1 or a list of them, but is 0"),
+        ({"widths": []}, "`width` must be"),
+        ({"widths": [8, 8]}, "`width` must be a size or different sizes"),
+        ({"seeds": -1}, "`seeds` must be an integer of at least 1 or a list of them, but is -1"),
+        ({"widths": [4, 8], "seeds": [1, 2, 3]}, "one for each of 2 sizes"),
+        ({"seeds": [1, 0], "widths": [4, 8]}, "`seeds` must be"),
+        ({"precision": "half"}, "'float32', 'float64'"),
+        ({"seed": -3}, "`seed` must be an integer of at least 0, but is -3"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict, words: str):
@@ -254,8 +255,8 @@ def test_bad_arguments_are_refused(arguments: dict, words: str):
 
 @pytest.mark.parametrize("value", [2.5, True, "8", None, [4, "a"]])
 def test_sizes_are_integers(value):
-    with pytest.raises(InvalidProblem, match="positive integer or a list"):
-        _counts("width", value)
+    with pytest.raises(InvalidProblem, match="integer of at least 1 or a list of them"):
+        integers("width", value)
 
 
 def test_what_cannot_be_kept_is_refused_before_training():
