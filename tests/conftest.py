@@ -1,7 +1,6 @@
 """What holds for every test: shapes are checked at run time, figures open no window."""
 
 import os
-import sys
 from pathlib import Path
 
 # Before JAX and NumPy are imported. Workers share the machine: more threads only wait for each
@@ -14,12 +13,6 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
-# Short runs do not earn what optimising their programs costs; `make validate` optimises.
-if "validate" not in sys.argv:
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-    )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)

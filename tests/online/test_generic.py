@@ -140,7 +140,9 @@ def test_bad_activations_are_refused(activation, words):
         problem(activation)
 
 
-@pytest.mark.parametrize("settings", [{"samples": 100}, {"replicates": 1}])
-def test_bad_numbers_of_points_are_refused(settings):
-    with pytest.raises(InvalidProblem, match="power of two"):
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"samples": 100}, "power of two"), ({"replicates": 1}, "at least 2")]
+)
+def test_bad_numbers_of_points_are_refused(settings, words):
+    with pytest.raises(InvalidProblem, match=words):
         op.online.OverlapODE(**settings)

@@ -12,7 +12,7 @@ from orderparam.online.theory.moments import Fixed, State
 SAMPLES = 400_000
 LAYERS = {
     "quadratic": (np.square, lambda u: 2 * u),
-    "erf": (
+    "erf_scaled": (
         lambda u: erf(u / np.sqrt(2)),
         lambda u: np.sqrt(2 / np.pi) * np.exp(-(u**2) / 2),
     ),
