@@ -18,7 +18,10 @@ SAMPLES = 400_000
 SPECTRUM = op.online.InputSpectrum([2.0, 0.5, 0.1], [0.2, 0.5, 0.3])
 LAYERS = {
     "quadratic": (np.square, lambda u: 2 * u),
-    "erf_scaled": (lambda u: erf(u / np.sqrt(2)), lambda u: np.sqrt(2 / np.pi) * np.exp(-(u**2) / 2)),
+    "erf_scaled": (
+        lambda u: erf(u / np.sqrt(2)),
+        lambda u: np.sqrt(2 / np.pi) * np.exp(-(u**2) / 2),
+    ),
     "relu": (lambda u: np.maximum(u, 0), lambda u: (u > 0).astype(float)),
 }
 START = op.online.Overlaps([[1.0, 0.2], [0.2, 0.8]], [[0.3, 0.1], [-0.1, 0.4]])
