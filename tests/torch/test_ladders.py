@@ -126,7 +126,7 @@ def test_check_command(tmp_path, monkeypatch):
         (("check", "something"), "neither mlp-mixture"),
         (("check", "mlp-mixture", "--sizes", "4,2"), "increasing"),
         (("check", "mlp-mixture", "--sizes", "a"), "numbers joined by commas"),
-        (("check", "mlp-mixture", "--set", "regime=IV"), "regime must be one of"),
+        (("check", "mlp-mixture", "--set", "regime=IV"), "must be one of"),
         (("transfer", "mlp-mixture", "--factors", "1,2"), "three or more"),
     ],
 )
