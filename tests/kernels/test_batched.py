@@ -60,7 +60,7 @@ def test_a_point_that_diverges_does_not_stop_the_others():
 def test_what_a_sweep_cannot_do_is_said_first():
     with pytest.raises(UnsupportedCombination, match="call solve"):
         op.kernels.batched(PROBLEM, save=op.SavePlan(two_time=True))
-    with pytest.raises(InvalidProblem, match="at least one"):
+    with pytest.raises(InvalidProblem, match="at least 1"):
         op.kernels.batched(PROBLEM, gamma0=[])
     with pytest.raises(InvalidProblem, match="gamma0"):
         op.kernels.batched(PROBLEM, gamma0=[1.0, -1.0])
