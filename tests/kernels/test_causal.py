@@ -187,7 +187,7 @@ def test_bad_settings_are_refused_before_work():
         op.solve(evolution(op.kernels.MLP(2, "tanh"), steps=30), tiny, progress=False)
     with pytest.raises(InvalidProblem, match="seed"):
         op.solve(evolution(op.kernels.MLP(2, "tanh")), FAST, seed=-1)
-    with pytest.raises(InvalidProblem, match="SavePlan asks for steps"):
+    with pytest.raises(InvalidProblem, match="SavePlan asks for the steps"):
         op.solve(evolution(op.kernels.MLP(2, "tanh")), FAST, save=op.SavePlan(steps=[99]))
 
 

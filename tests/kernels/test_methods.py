@@ -39,7 +39,7 @@ def test_matrix_equations_refuse_what_they_cannot_hold():
     nonlinear = op.kernels.KernelEvolution(MLP(2), linear(2, 1.0).data)
     with pytest.raises(UnsupportedCombination, match="deep linear networks"):
         op.solve(nonlinear, op.kernels.LinearKernels(), progress=False)
-    with pytest.raises(InvalidProblem, match="between 0 and 1"):
+    with pytest.raises(InvalidProblem, match="above 0 and below 1"):
         op.kernels.LinearKernels(0.0)
 
 
