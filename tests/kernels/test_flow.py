@@ -10,7 +10,8 @@ from scipy.linalg import expm
 
 import orderparam as op
 from orderparam.errors import InvalidProblem
-from orderparam.kernels import MLP, Batches, flow
+from orderparam.kernels import MLP, Batches
+from orderparam.kernels.theory import flow
 from orderparam.kernels.theory.initial import initial_kernels
 from orderparam.results import Verdict
 

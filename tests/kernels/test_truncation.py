@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import orderparam as op
-from orderparam.kernels import CNN, MLP, Causal, diagnosis
+from orderparam.kernels import CNN, MLP, Causal
+from orderparam.kernels.theory import diagnosis
 
 
 def solved(network, tolerance):
