@@ -38,7 +38,7 @@ def test_the_bias_of_kernels_is_reported(network, monkeypatch):
     if isinstance(network, CNN):  # neither the loss nor a coarser run shows it
         assert coarse.diagnostics["truncation_bias"] < 0.001
         assert reported == coarse.diagnostics["largest_missing"]
-    assert "kernels by" in coarse.message
+    assert "of the kernels is truncation" in coarse.message
     assert fine.diagnostics["kernel_truncation_bias"] < reported / 5
     monkeypatch.setattr(diagnosis, "LARGEST_ERROR", reported / 2)
     assert diagnosis.judge(coarse.diagnostics) is op.results.Verdict.ERROR_TOO_LARGE
