@@ -100,6 +100,7 @@ class _Block(eqx.Module):
     vectors: Float[Array, "k m"]
     count: Int[Array, ""]
 
+    @eqx.filter_jit
     def opened(self, shared: bool) -> Opened:
         """New basis vectors, directions and normals, and the coordinates with them."""
         m, history, own = self.values.shape[0], self.history, self.own

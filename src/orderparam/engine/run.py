@@ -141,6 +141,14 @@ def _run_block(
     return run_block(program, state, bounds)
 
 
+@eqx.filter_jit
+def _step(
+    program: Program, state: State, t: Int[Array, ""]
+) -> tuple[State, Observed, Fields]:
+    """A step, which the shapes of its results and the loops around it then trace only once."""
+    return program.step(state, t)
+
+
 def run_block(
     program: Program, state: State, bounds: Int[Array, "block 2"]
 ) -> tuple[State, Observed, Fields, Int[Array, "2"]]:
@@ -153,7 +161,7 @@ def run_block(
 
     def body(t: Array, carry: Any) -> Any:
         state, _, _, trouble = carry
-        state, observed, fields = program.step(state, t)
+        state, observed, fields = _step(program, state, t)
         bad = jnp.stack([~jnp.all(jnp.isfinite(observed[k])) for k in sorted(observed)])
         found = jnp.stack([t, jnp.argmax(bad)])
         trouble = jnp.where((trouble[0] < 0) & jnp.any(bad), found, trouble)
@@ -165,7 +173,7 @@ def run_block(
         carry = lax.fori_loop(bound[0], stop, body, carry)
         return carry, carry[1]
 
-    _, observed, fields = jax.eval_shape(program.step, state, bounds[0, 0])
+    _, observed, fields = jax.eval_shape(_step, program, state, bounds[0, 0])
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (observed, fields))
     carry = (state, *zeros, jnp.full(2, -1, bounds.dtype))
     (state, _, fields, trouble), observed = lax.scan(observe, carry, bounds)
