@@ -10,6 +10,7 @@ from orderparam.errors import IncompatibleSolutions
 from orderparam.results.plain import first_difference
 from orderparam.results.sizes import size_of
 from orderparam.results.solution import Solution
+from orderparam.results.uncertainty import ERRORS
 
 # Coordinates such as learning rate times step are products that may be rounded differently.
 _COORDINATE_TOLERANCE = 1e-9
@@ -26,7 +27,7 @@ class Aligned:
 
     name: str
     theory: Float[np.ndarray, " entry"]
-    theory_se: Float[np.ndarray, " entry"] | None
+    theory_error: Float[np.ndarray, " entry"] | None
     runs: Float[np.ndarray, "width seed entry"]
     valid: Bool[np.ndarray, "width seed"]
     widths: Float[np.ndarray, " width"]
@@ -81,26 +82,37 @@ def align(theory: Solution, experiment: Solution, name: str) -> Aligned:
     runs = _floats(right).reshape(*counts, -1)
     if not present.all():
         runs, valid = runs[present], valid[present]
-    error = left.attrs.get("standard_error")
-    theory_se = None if error is None else _floats(theory[error].transpose(*left.dims)).ravel()
+    theory_error = _theory_error(theory, left)
     single = experiment.dataset.attrs.get("precision") == "float32"
     values = _floats(left).ravel()
     return Aligned(
         name=name,
         theory=values,
-        theory_se=theory_se,
+        theory_error=theory_error,
         runs=runs,
         valid=valid,
         widths=_widths(right, size)[present],
         trials=_trials(experiment, right, size, present),
         rounding=32 * float(np.finfo(np.float32).eps) if single else 1e-12,
-        obstacle=_obstacle(values, theory_se, runs, valid, _widths(right, size)[present]),
+        obstacle=_obstacle(values, theory_error, runs, valid, _widths(right, size)[present]),
     )
+
+
+def _theory_error(theory: Solution, variable: xr.DataArray) -> Float[np.ndarray, " entry"] | None:
+    """Standard error and known bias of each entry together; `None` where the theory is exact.
+
+    Not widened by Student's t, as the test counts the replicates itself.
+    """
+    parts = [theory[variable.attrs[kind]] for kind in ERRORS if kind in variable.attrs]
+    if not parts:
+        return None
+    flat = [_floats(part.transpose(*variable.dims)).ravel() for part in parts]
+    return np.sqrt(sum(part**2 for part in flat))
 
 
 def _obstacle(
     theory: Float[np.ndarray, " entry"],
-    theory_se: Float[np.ndarray, " entry"] | None,
+    theory_error: Float[np.ndarray, " entry"] | None,
     runs: Float[np.ndarray, "width seed entry"],
     valid: Bool[np.ndarray, "width seed"],
     widths: Float[np.ndarray, " width"],
@@ -113,7 +125,9 @@ def _obstacle(
     used = counts if len(counts) > 2 else counts[[np.argmax(widths)]]
     if used.min() < 2:
         return "a size has a single valid run, so its spread is unknown; use two or more seeds"
-    if not (np.isfinite(theory).all() and (theory_se is None or np.isfinite(theory_se).all())):
+    if not (
+        np.isfinite(theory).all() and (theory_error is None or np.isfinite(theory_error).all())
+    ):
         return "the theory has entries that are not finite"
     if not all(np.isfinite(run).all() for run in runs[valid]):
         return "a valid run has entries that are not finite"

@@ -9,12 +9,11 @@ from orderparam.comparison.table import Comparison, Outcome, Row
 from orderparam.errors import IncompatibleSolutions
 from orderparam.results import Solution
 from orderparam.results.sizes import size_of
+from orderparam.results.uncertainty import replicates
 from orderparam.support.arguments import instance, probability, sequence, text
 
 # Above this ratio of standard error to size, agreement says too little to count as a pass.
 _TOO_UNCERTAIN = 0.1
-# Standard errors of the theory rest on this many replicates where the method names no number.
-_REPLICATES = 8
 
 
 def compare(
@@ -28,7 +27,8 @@ def compare(
 
     The statistic of a variable is the root mean square over all entries of `limit - theory`, where
     the limit of the runs is the intercept of a regression on 1/N at three or more sizes, and the
-    mean of the largest at fewer. Rows are rejected by Holm's rule at family-wise `level`.
+    mean of the largest at fewer. The known bias of the theory (`NAME_bias`) counts as an error
+    beside its standard error. Rows are rejected by Holm's rule at family-wise `level`.
 
     Args:
         theory: Result of `solve`.
@@ -57,10 +57,9 @@ def compare(
     check_pair(theory, experiment)
     names = _common(theory, experiment, variables)
     problems = _doubts(theory, experiment)
-    replicates = theory.method.get("replicates")
-    replicates = replicates if isinstance(replicates, int) else _REPLICATES
+    behind = replicates(theory.dataset)
     aligned = [align(theory, experiment, name) for name in names]
-    tests = [None if a.obstacle else _test(a, replicates) for a in aligned]
+    tests = [None if a.obstacle else _test(a, behind) for a in aligned]
     tested = [test for test in tests if test is not None]
     rejected = iter(holm(np.array([test.p_value for test in tested]), level))
     table = tuple(
@@ -70,7 +69,7 @@ def compare(
     return Comparison(table, theory, experiment, level)
 
 
-def _test(aligned: Aligned, replicates: int) -> Agreement:
+def _test(aligned: Aligned, behind: int) -> Agreement:
     """The statistic of one variable."""
     return agreement(
         aligned.theory,
@@ -78,7 +77,7 @@ def _test(aligned: Aligned, replicates: int) -> Agreement:
         aligned.runs,
         aligned.valid,
         aligned.widths,
-        replicates=replicates,
+        replicates=behind,
         rounding=aligned.rounding,
     )
 

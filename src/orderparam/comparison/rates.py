@@ -18,14 +18,14 @@ def counting_error(aligned: Aligned) -> Float[np.ndarray, " entry"] | None:
     event is `exp(-c)`).
 
     Returns:
-        `aligned.theory_se` where the variable counts no trials.
+        `aligned.theory_error` where the variable counts no trials.
     """
     if aligned.trials is None:
-        return aligned.theory_se
+        return aligned.theory_error
     counts = aligned.valid.sum(axis=1)
     weights = limit_weights(aligned.widths, counts)
     rate = np.clip(aligned.theory, 0.0, 1.0)
-    variance = np.zeros_like(rate) if aligned.theory_se is None else aligned.theory_se**2
+    variance = np.zeros_like(rate) if aligned.theory_error is None else aligned.theory_error**2
     for i in np.flatnonzero(weights):
         runs = aligned.runs[i][aligned.valid[i]]
         still = runs.min(axis=0) == runs.max(axis=0)

@@ -62,7 +62,7 @@ class _Sums:
 
 def agreement(
     theory: Float[np.ndarray, " entry"],
-    theory_se: Float[np.ndarray, " entry"] | None,
+    theory_error: Float[np.ndarray, " entry"] | None,
     runs: Float[np.ndarray, "width seed entry"],
     valid: Bool[np.ndarray, "width seed"],
     widths: Float[np.ndarray, " width"],
@@ -80,11 +80,11 @@ def agreement(
 
     Args:
         theory: Values of the theory.
-        theory_se: Their standard errors, or `None` for exact values.
+        theory_error: Their standard errors, or `None` for exact values.
         runs: Values of the runs; what is not `valid` is ignored.
         valid: Which runs exist; every width needs none, or at least two.
         widths: Width of each row, distinct and positive.
-        replicates: Number of replicates behind `theory_se`.
+        replicates: Number of replicates behind `theory_error`.
         rounding: Relative difference that is allowed where neither side has any spread.
 
     Returns:
@@ -97,7 +97,7 @@ def agreement(
     combination = limit_weights(widths, counts)
     used = valid & (combination != 0)[:, None]
     group = np.nonzero(used)[0]
-    sums = _accumulate(theory, theory_se, runs, used, combination, rounding)
+    sums = _accumulate(theory, theory_error, runs, used, combination, rounding)
     extrapolated = int(np.count_nonzero(counts)) >= 3
     if sums.entries == 0 and sums.mismatches == 0:
         return Agreement(0.0, 0.0, 0.0, 0.0, 1.0, 0, 0, extrapolated)
@@ -149,7 +149,7 @@ def holm(p_values: Float[np.ndarray, " row"], level: float) -> Bool[np.ndarray, 
 
 def _accumulate(
     theory: Float[np.ndarray, " entry"],
-    theory_se: Float[np.ndarray, " entry"] | None,
+    theory_error: Float[np.ndarray, " entry"] | None,
     runs: Float[np.ndarray, "width seed entry"],
     used: Bool[np.ndarray, "width seed"],
     combination: Float[np.ndarray, " width"],
@@ -167,7 +167,7 @@ def _accumulate(
         block = slice(start, start + _CHUNK)
         values = runs[:, :, block][used].astype(np.float64)
         expected = theory[block].astype(np.float64)
-        variance = np.zeros_like(expected) if theory_se is None else theory_se[block] ** 2.0
+        variance = np.zeros_like(expected) if theory_error is None else theory_error[block] ** 2.0
         deviation = (combination[group] / counts) @ values - expected
         residuals = centre @ values
         spread = np.sqrt(weight @ residuals**2 + variance)

@@ -142,9 +142,7 @@ def _run_block(
 
 
 @eqx.filter_jit
-def _step(
-    program: Program, state: State, t: Int[Array, ""]
-) -> tuple[State, Observed, Fields]:
+def _step(program: Program, state: State, t: Int[Array, ""]) -> tuple[State, Observed, Fields]:
     """A step, which the shapes of its results and the loops around it then trace only once."""
     return program.step(state, t)
 

@@ -75,6 +75,7 @@ def variable(
     values: Float[np.ndarray, "..."],
     se: Float[np.ndarray, "..."] | None = None,
     leading: tuple[str, ...] = (),
+    bias: Float[np.ndarray, "..."] | None = None,
 ) -> Variable:
     """A variable of the glossary, with extra `leading` dimensions where a result has them."""
     dims, meaning, symbol = GLOSSARY[name]
@@ -82,7 +83,7 @@ def variable(
         dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
     if problem.network.positions == 1:
         dims = tuple(dim for dim in dims if dim != "position")
-    return Variable((*leading, *dims), values, meaning, symbol, se=se)
+    return Variable((*leading, *dims), values, meaning, symbol, se=se, bias=bias)
 
 
 def coordinates(problem: KernelEvolution, steps: np.ndarray) -> dict[str, Coordinate]:

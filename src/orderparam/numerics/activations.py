@@ -110,9 +110,11 @@ relu_normalized = Activation(
 )
 softplus = Activation("softplus", jax.nn.softplus)
 gelu = Activation("gelu", _gelu)
+sin = Activation("sin", jnp.sin)
+cos = Activation("cos", jnp.cos)
 linear = Activation("linear", lambda h: h, linear=True)
 
-_NAMED = {a.name: a for a in (tanh, erf, relu, relu_normalized, softplus, gelu, linear)}
+_NAMED = {a.name: a for a in (tanh, erf, relu, relu_normalized, softplus, gelu, sin, cos, linear)}
 _NAMES = (*_NAMED, "scaled_tanh(beta)")
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 _TINY = 1e-290
 _VANISHED = 1e-14  # pivots below this count as 0
-_UNROLLED = 8  # rows up to which loops are written out, which differentiates and runs faster
+_UNROLLED = 8
 
 
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:

@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from orderparam.plots.style import THEORY
-from orderparam.results.pair import Pair, standard_error
+from orderparam.results.pair import Pair
 
 
 def curve_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:
@@ -24,7 +24,7 @@ def curve_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:
 def theory_curve(
     axes: Axes, pair: Pair, name: str, *, colour: str = THEORY, label: str, **select: object
 ) -> None:
-    """Draw a variable of the theory with a band of two standard errors.
+    """Draw a variable of the theory with a band of two errors: standard error and known bias.
 
     Args:
         axes: Where to draw.
@@ -35,7 +35,7 @@ def theory_curve(
         **select: Values of the other coordinates, such as `layer=3`.
     """
     variable = pair.theory[name]
-    error = variable.copy(data=standard_error(pair.theory, name)).sel(select).values
+    error = pair.theory.error(name).sel(select).values
     times, _ = curve_axis(variable.sel(select))
     mean = variable.sel(select).values
     axes.plot(times, mean, color=colour, label=label, zorder=3)

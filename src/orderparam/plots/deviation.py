@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from orderparam.plots.style import colour, marker
-from orderparam.results.pair import Pair, standard_error
+from orderparam.results.pair import Pair
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def deviations(pair: Pair, name: str) -> Deviation:
 
     A network of width N deviates by its fluctuation, of order N^(-1/2). The mean over n seeds
     deviates by a bias of order 1/N plus noise; it is kept only where its mean square exceeds four
-    times what the fluctuations over seeds and the theory's standard error explain.
+    times what the fluctuations over seeds and the theory's own error explain.
 
     Args:
         pair: Theory and experiment.
@@ -58,7 +58,7 @@ def deviations(pair: Pair, name: str) -> Deviation:
     """
     theory = pair.theory[name]
     scale = float(np.sqrt(np.mean(theory.values**2))) or 1.0
-    error = float(np.sqrt(np.mean(standard_error(pair.theory, name) ** 2))) / scale
+    error = float(np.sqrt(np.mean(pair.theory.error(name).values ** 2))) / scale
     width, single, mean_width, mean = [], [], [], []
     for size in pair.sizes:
         runs = pair.runs(name, size).transpose("seed", *theory.dims).values

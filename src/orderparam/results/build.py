@@ -16,6 +16,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.results.files import SCHEMA_VERSION
 from orderparam.results.plain import plain
 from orderparam.results.solution import Solution
+from orderparam.results.uncertainty import ERRORS
 from orderparam.results.verdict import Verdict
 
 
@@ -30,6 +31,8 @@ class Variable:
         symbol: Symbol of the field, as LaTeX without dollar signs.
         units: Unit, empty for pure numbers.
         se: Standard errors, of the shape of `values`, where they come from sampling.
+        bias: Estimates of the size of a known bias (truncation, quadrature, finite draws), of the
+            same shape and at least 0.
         trials: Where each value is a fraction of events: what counts its trials, by name.
     """
 
@@ -40,6 +43,7 @@ class Variable:
     units: str = ""
     se: Float[np.ndarray, "..."] | None = None
     trials: str = ""
+    bias: Float[np.ndarray, "..."] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def build_solution(
     """Put arrays and their circumstances together into a solution.
 
     Args:
-        variables: Quantities by name; one with standard errors gives two, `NAME` and `NAME_se`.
+        variables: Quantities by name; standard errors and biases become `NAME_se`, `NAME_bias`.
         coords: Labels by name.
         family: Family of the problem.
         kind: Whether theory or experiment.
@@ -134,7 +138,7 @@ def build_solution(
 
 
 def _quantities(variables: Mapping[str, Variable]) -> dict[str, xr.Variable]:
-    """Each quantity, followed by its standard error where there is one."""
+    """Each quantity, followed by its standard error and its bias where there are any."""
     stored: dict[str, xr.Variable] = {}
     for name, variable in variables.items():
         attrs = {
@@ -143,19 +147,22 @@ def _quantities(variables: Mapping[str, Variable]) -> dict[str, xr.Variable]:
             "units": variable.units,
         }
         attrs |= {"trials": variable.trials} if variable.trials else {}
-        if variable.se is None:
-            stored[name] = _stored(name, variable.dims, variable.values, attrs)
-            continue
-        error = f"{name}_se"
-        if error in variables:
-            raise InvalidProblem(
-                f"Variable {name!r} has standard errors, which are stored as {error!r}, but a "
-                f"variable {error!r} is given too; give the errors once."
-            )
         stored[name] = _stored(name, variable.dims, variable.values, attrs)
-        stored[name].attrs["standard_error"] = error
-        attrs = {"long_name": f"standard error of {variable.long_name}", "units": variable.units}
-        stored[error] = _stored(error, variable.dims, variable.se, attrs)
+        for kind, (ending, values) in zip(
+            ERRORS, (("se", variable.se), ("bias", variable.bias)), strict=True
+        ):
+            if values is None:
+                continue
+            error = f"{name}_{ending}"
+            if error in variables:
+                raise InvalidProblem(
+                    f"Variable {name!r} has a {kind.replace('_', ' ')}, which is stored as "
+                    f"{error!r}, but a variable {error!r} is given too; give it once."
+                )
+            stored[name].attrs[kind] = error
+            meaning = f"{kind.replace('_', ' ')} of {variable.long_name}"
+            labels = {"long_name": meaning, "units": variable.units}
+            stored[error] = _stored(error, variable.dims, values, labels)
     return stored
 
 

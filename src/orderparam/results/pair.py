@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from orderparam.results.sizes import SIZES
 from orderparam.results.solution import Solution
@@ -56,10 +55,3 @@ class Pair:
             return runs
         valid = self.experiment["run_valid"].sel({self.size: size}).values
         return runs.isel(seed=np.flatnonzero(valid))
-
-
-def standard_error(solution: Solution, name: str) -> Float[np.ndarray, "..."]:
-    """Standard error of a variable, zero where the solution is exact."""
-    if f"{name}_se" in solution.dataset:
-        return np.asarray(solution.dataset[f"{name}_se"].values, dtype=float)
-    return np.zeros(solution[name].shape)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from orderparam.results.sizes import size_of
+from orderparam.results.uncertainty import quantities, total_error
 from orderparam.results.verdict import Verdict
 
 _WIDTH = 96
@@ -42,7 +43,7 @@ def screen(dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
     verdict = Verdict(attrs["verdict"])
     method, problem = json.loads(attrs["method"]), json.loads(attrs["problem"])
-    names = [str(n) for n in dataset.data_vars if not str(n).endswith("_se")]
+    names = quantities(dataset)
     sizes = [f"{dim} {size}" for dim, size in dataset.sizes.items()]
     said = {
         "verdict": _fitted([f"{verdict.value}: {verdict.remedy}"], "verdict", 2, " "),
@@ -117,7 +118,7 @@ def _final_loss(dataset: xr.Dataset) -> list[str]:
         return []
     loss = dataset["loss"].isel(time=-1)
     if loss.ndim == 0:
-        error = dataset["loss_se"].isel(time=-1).item() if "loss_se" in dataset else None
+        error = total_error(dataset, "loss").isel(time=-1).item()
         return [with_error(loss.item(), error)]
     size = size_of(loss)
     if loss.dims != (size, "seed"):

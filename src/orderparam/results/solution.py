@@ -11,6 +11,7 @@ import xarray as xr
 from orderparam.errors import CorruptFile
 from orderparam.results.files import read_dataset, write_dataset
 from orderparam.results.screen import screen, screen_html
+from orderparam.results.uncertainty import quantities, total_error
 from orderparam.results.verdict import Verdict
 
 _NEEDED = (
@@ -45,9 +46,8 @@ class Solution:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the quantities; their standard errors `NAME_se` are not counted."""
-        errors = {v.attrs.get("standard_error") for v in self._dataset.data_vars.values()}
-        return tuple(str(name) for name in self._dataset.data_vars if name not in errors)
+        """Names of the quantities, without their errors `NAME_se` and `NAME_bias`."""
+        return quantities(self._dataset)
 
     @property
     def family(self) -> str:
@@ -101,6 +101,16 @@ class Solution:
                 f"The result has no variable {name!r}; it has {', '.join(self.variables)}."
             )
         return self.dataset[name]
+
+    def error(self, name: str) -> xr.DataArray:
+        """The error of a variable: standard error and known bias together.
+
+        The square root of the sum of their squares, the standard error widened by Student's t as
+        the few replicates behind it ask for, so that one error covers the right value in 68 % of
+        cases and two in about 95 %. Zero where a variable is exact.
+        """
+        self[name]  # a sentence if there is none
+        return total_error(self._dataset, name)
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a variable, standard error or coordinate of that name."""

@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
     @property
     def ok(self) -> bool:
-        """Whether every number of the result reached its stated accuracy."""
+        """Whether every number of the result is as accurate as was asked for."""
         return self is Verdict.CONVERGED
 
     @property
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 _REMEDIES = {
-    Verdict.CONVERGED: ("Each number is as accurate as the method promises; use it as it is."),
+    Verdict.CONVERGED: ("Each number is as accurate as was asked for; use it as it is."),
     Verdict.NOT_CONVERGED: (
         "The iteration used up its budget before it reached its tolerance; allow more of it, damp "
         "more strongly or accept a larger tolerance."
@@ -44,8 +44,8 @@ _REMEDIES = {
         "samples or the tolerance of the method."
     ),
     Verdict.ERROR_TOO_LARGE: (
-        "An error is above what the method promises; against standard errors raise samples or "
-        "replicates, against truncation lower `tolerance`."
+        "An error is above the accuracy that was asked for; the message names its largest part and "
+        "what lowers that."
     ),
     Verdict.CANCELLED: (
         "The run was stopped before its last step, and later steps are missing; start it again to "

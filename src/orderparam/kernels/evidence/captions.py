@@ -25,7 +25,9 @@ METHODS = {
     "gradient-independence": "gradient independence",
     "perturbation": r"perturbation, order $\gamma_0^2$",
 }
-BANDS = "bands: theory ± 2 standard errors; networks from lowest to highest over seeds"
+BANDS = (
+    "bands: theory ± 2 errors (sampling and truncation); networks from lowest to highest over seeds"
+)
 _ACTIVATIONS = {
     "tanh": r"\tanh h",
     "erf": r"\mathrm{erf}\,h",

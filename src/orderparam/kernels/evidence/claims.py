@@ -118,8 +118,7 @@ def _aligned(lower: Pair, pair: Pair, name: str, at: dict[str, int]) -> Finding:
     values, errors, ranges = [], [], []
     for p in (lower, pair):
         values.append(float(p.theory[name].isel({"time": -1, **at})))
-        se = f"{name}_se"
-        errors.append(float(p.theory[se].isel({"time": -1, **at})) if se in p.theory else 0.0)
+        errors.append(float(p.theory.error(name).isel({"time": -1, **at})))
         if p.experiment is not None:
             ranges.append(p.runs(name, p.sizes[-1]).isel({"time": -1, **at}).values)
     holds = values[1] - values[0] > 3 * float(np.hypot(*errors))

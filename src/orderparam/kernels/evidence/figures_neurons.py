@@ -11,7 +11,7 @@ from orderparam.kernels.evidence.measures import excess_kurtosis, field_block
 from orderparam.kernels.theory.two_steps import first_predictions
 from orderparam.plots.histogram import histograms
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
-from orderparam.results.pair import Pair, standard_error
+from orderparam.results.pair import Pair
 
 
 @styled
@@ -87,7 +87,7 @@ def first_steps(pairs: Sequence[Pair]) -> Figure:
     figure, axes = panels(1, len(pairs), size=(3.4, 3.0))
     for panel, pair in zip(axes[0], pairs, strict=True):
         f = pair.theory["f"]
-        error = standard_error(pair.theory, "f")
+        error = pair.theory.error("f").values
         steps = f["time"].values
         exact = first_predictions(pair.theory)
         for sample in range(exact.shape[1]):

@@ -15,7 +15,7 @@ from orderparam.kernels.evidence.captions import (
 from orderparam.kernels.evidence.measures import FULL, error, leading_share, time_to, train_block
 from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
-from orderparam.results.pair import Pair, standard_error
+from orderparam.results.pair import Pair
 
 
 @styled
@@ -57,7 +57,7 @@ def _final_alignment(panel: Axes, pairs: Sequence[Pair]) -> None:
     for index, (name, at, text) in enumerate(_ALIGNMENTS):
         last = {"time": -1, **at}
         value = [float(p.theory[name].isel(last)) for p in pairs]
-        errors = [p.theory[name].copy(data=standard_error(p.theory, name)) for p in pairs]
+        errors = [p.theory.error(name) for p in pairs]
         bar = [2 * float(error.isel(last)) for error in errors]
         x = list(map(gamma0, pairs))
         panel.errorbar(x, value, yerr=bar, color=colour(index), marker="_", label=text)

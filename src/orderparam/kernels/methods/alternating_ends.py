@@ -49,7 +49,7 @@ def _whitened(
 def first_guess(problem: KernelEvolution) -> Order:
     """The first guess: kernels of initialisation, predictions of lazy training, no responses."""
     T, gram = problem.steps, problem.data.gram()
-    Phi, G, tangent = initial_kernels(problem.network, gram)
+    Phi, G, tangent = initial_kernels(problem.network, gram)[:3]
     f = np.zeros((T, len(gram)))
     P = problem.data.count
     for t in range(T - 1):

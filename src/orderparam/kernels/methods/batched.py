@@ -1,6 +1,7 @@
 """Many feature-learning strengths and learning rates in one compiled call."""
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,9 +11,9 @@ import numpy as np
 from orderparam.contract import SavePlan
 from orderparam.engine import Run, run_together, sampled_state
 from orderparam.errors import UnsupportedCombination
-from orderparam.kernels.methods.causal import BLOWN_UP, Causal
+from orderparam.kernels.methods.causal import Causal
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.theory.diagnosis import diagnose, judge
+from orderparam.kernels.theory.initial import kernels_at_start
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
@@ -89,9 +90,10 @@ def batched(
         for g, rate in itertools.product(strengths, rates)
     }
     with jax.enable_x64(True):
+        start, active = time.perf_counter(), kernels_at_start(problem).active
         runs = _runs(list(problems.values()), method, plan, seed, progress)
         return {
-            point: _packed(one, method, plan, members, seed)
+            point: _packed(one, method, plan, members, seed, ([], active, start))
             for (point, one), members in zip(problems.items(), runs, strict=True)
         }
 
@@ -128,27 +130,26 @@ def _runs(
 
 
 def _packed(
-    problem: KernelEvolution, method: Causal, save: SavePlan, members: list[Run], seed: int
+    problem: KernelEvolution,
+    method: Causal,
+    save: SavePlan,
+    members: list[Run],
+    seed: int,
+    before: tuple[list[str], float, float],
 ) -> Solution:
     """The solution of one point."""
     *runs, coarser = members
-    losses = np.stack([run.observed["loss"] for run in runs])
-    if losses.max() <= BLOWN_UP * max(float(losses[:, :2].max()), 1e-12):
-        diagnostics = diagnose(runs, coarser, [])
-        verdict = judge(diagnostics)
-        message = " ".join(diagnostics["notes"]) or "Every replicate ran to the last step."
-    else:  # not-a-number included
-        diagnostics = {"replicates": len(runs), "notes": []}
-        verdict, message = Verdict.DIVERGED, "The loss grew without bound; what is left is shown."
     # Losses of a point that diverged overflow, which its verdict says already.
     with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite([run.observed["loss"] for run in runs]).all():
+            return method.packed(problem, save, runs, coarser, seed, before)
         return pack_theory(
             problem,
             save,
             runs,
             method=method.config(),
             seed=seed,
-            verdict=verdict,
-            message=message,
-            diagnostics=diagnostics,
+            verdict=Verdict.DIVERGED,
+            message="The loss grew without bound; what is left is shown.",
+            diagnostics={"replicates": len(runs), "notes": []},
         )

@@ -13,19 +13,20 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import Run, run, sampled_state, shard
 from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.theory.diagnosis import diagnose, judge
+from orderparam.kernels.theory.diagnosis import diagnose, judge, truncation_biases
 from orderparam.kernels.theory.flow import KernelMethod
-from orderparam.kernels.theory.initial import kernels_at_start, stable_learning_rate
+from orderparam.kernels.theory.look_ahead import look_ahead
 from orderparam.kernels.theory.pack import pack_theory
+from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import KernelProgram, layout
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution
-from orderparam.support.arguments import integer, optional, probability, truth
+from orderparam.support.arguments import integer, optional, positive, probability, truth
 from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
-BLOWN_UP = 1e3
-"""Loss, relative to its largest value in the first two observed steps, that counts as diverged."""
+SPARSE = 0.05
+"""Part of the points carrying a gradient kernel below which few of them decide."""
 
 
 class Causal(KernelMethod):
@@ -45,6 +46,8 @@ class Causal(KernelMethod):
         capacity: Directions there is room for at first (doubled when needed, with a new
             compilation); `None` guesses from the number of samples of data and the tolerance.
         devices: Number of devices that share the points of each space.
+        accuracy: Error asked for, of the loss relative to its start and of kernels relative to
+            their size: sampling and truncation together. Above it the verdict is `error_too_large`.
 
     Cost: O(P S r) time per step and layer and O(S r) memory, r the rank of the histories, which
     saturates: time is linear in the number of steps for smooth activations.
@@ -62,6 +65,7 @@ class Causal(KernelMethod):
     response: bool = eqx.field(static=True)
     capacity: int | None = eqx.field(static=True)
     devices: int = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Causal(KernelMethod):
         response: bool = True,
         capacity: int | None = None,
         devices: int = 1,
+        accuracy: float = 0.01,
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
@@ -78,6 +83,7 @@ class Causal(KernelMethod):
         self.response = truth("response", response)
         self.capacity = optional(integer, "capacity", capacity)
         self.devices = integer("devices", devices)
+        self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
         require_numbers("samples", samples * (self.capacity or 1))
         rounded = 2 ** max(6, math.ceil(math.log2(samples)))
         if rounded != samples:
@@ -90,7 +96,15 @@ class Causal(KernelMethod):
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        names = ("samples", "replicates", "tolerance", "response", "capacity", "devices")
+        names = (
+            "samples",
+            "replicates",
+            "tolerance",
+            "response",
+            "capacity",
+            "devices",
+            "accuracy",
+        )
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
     def first_capacity(self, problem: KernelEvolution) -> int:
@@ -136,7 +150,7 @@ class Causal(KernelMethod):
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
         self.require(problem)
         require_few_fields(problem, save)
-        notes = _stability_note(problem)
+        notes, active = look_ahead(problem)
         start = time.perf_counter()
         total = (self.replicates + 1) * problem.steps
         with progress_bar(total, "causal", progress) as advance:
@@ -151,17 +165,38 @@ class Causal(KernelMethod):
                 10 * self.tolerance,
                 advance,
             )
-        diagnostics = diagnose(runs, coarser, notes)
-        diagnostics["total_seconds"] = time.perf_counter() - start
+        return self.packed(problem, save, runs, coarser, seed, (notes, active, start))
+
+    def packed(
+        self,
+        problem: KernelEvolution,
+        save: SavePlan,
+        runs: list[Run],
+        coarser: Run,
+        seed: int,
+        before: tuple[list[str], float, float],
+    ) -> Solution:
+        """The solution of replicates and a coarser run; `before` is what was known before them.
+
+        That are notes, the active part of the points, and when the run started.
+        """
+        notes, active, start = before
+        biases = truncation_biases(problem, runs, coarser)
+        diagnostics = diagnose(problem, runs, biases, notes)
+        diagnostics |= {"active_points": active * self.samples}
+        diagnostics |= {"total_seconds": time.perf_counter() - start}
+        rare = (active * self.samples) ** -0.5 if active < SPARSE else 0.0
+        verdict, message = judge(diagnostics, self.accuracy, rare)
         return pack_theory(
             problem,
             save,
             runs,
             method=self.config(),
             seed=seed,
-            verdict=judge(diagnostics),
-            message=" ".join(diagnostics["notes"]) or "Every replicate ran to the last step.",
+            verdict=verdict,
+            message=" ".join([message, *notes]),
             diagnostics=diagnostics,
+            biases=biases,
         )
 
     def replicate(
@@ -171,8 +206,12 @@ class Causal(KernelMethod):
         seed: tuple[int, int],
         tolerance: float,
         advance: Callable[[int], None],
+        program: KernelProgram | None = None,
     ) -> Run:
-        """One run with the scrambling named by `seed`; `advance` hears of steps made."""
+        """One run with the scrambling named by `seed`; `advance` hears of steps made.
+
+        `program` replaces that of the problem by one of the same layout.
+        """
         plan = layout(problem, self.response)
         capacity = self.first_capacity(problem)
         state = sampled_state(plan, self.samples, capacity, tolerance, seed)
@@ -195,7 +234,7 @@ class Causal(KernelMethod):
             last = step
 
         return run(
-            self.program.of(problem).observing(grid),
+            (program or self.program.of(problem)).observing(grid),
             state,
             grid,
             fields_at=grid.tolist() if save.two_time else save.fields_at,
@@ -209,24 +248,3 @@ COMPILER = 2**28
 
 FLOPS = 2e10
 """Floating-point operations per second that the estimate assumes of one core."""
-
-MANY_POSITIONS = 4096
-"""Positions of all samples above which kernels between them are not formed for a warning alone."""
-
-
-def _stability_note(problem: KernelEvolution) -> list[str]:
-    """Warn before long work if the learning rate is above the stability limit at the start."""
-    rows = (problem.data.count + problem.data.test_count) * problem.network.positions
-    if rows > MANY_POSITIONS:
-        return [f"The stability limit of the learning rate was not computed for {rows} positions."]
-    tangent = kernels_at_start(problem)[2]
-    count = problem.data.count
-    limit = stable_learning_rate(tangent[:count, :count])
-    if problem.learning_rate <= limit:
-        return []
-    sentence = (
-        f"The learning rate {problem.learning_rate:g} is above the stability limit {limit:.3g} of "
-        "the initial kernel; training may diverge."
-    )
-    warnings.warn(sentence, stacklevel=7)  # at the caller of `orderparam.solve`
-    return [sentence]

@@ -58,6 +58,7 @@ class GradientIndependence(Causal):
         samples: As in `Causal`.
         replicates: As in `Causal`.
         tolerance: As in `Causal`.
+        accuracy: As in `Causal`.
 
     Cost: That of `Causal`.
 
@@ -68,8 +69,14 @@ class GradientIndependence(Causal):
     name: ClassVar[str] = "gradient-independence"
     program: ClassVar[type[KernelProgram]] = KernelDriven
 
-    def __init__(self, samples: int = 4096, replicates: int = 4, tolerance: float = 1e-4) -> None:
-        super().__init__(samples, replicates, tolerance, response=False)
+    def __init__(
+        self,
+        samples: int = 4096,
+        replicates: int = 4,
+        tolerance: float = 1e-4,
+        accuracy: float = 0.01,
+    ) -> None:
+        super().__init__(samples, replicates, tolerance, response=False, accuracy=accuracy)
 
     def require(self, problem: KernelEvolution) -> None:
         """Refuse problems whose predictions do not follow equal-time kernels."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,11 +16,13 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels.model.losses import loss_named
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.derived import derived
 from orderparam.kernels.theory.flow import KernelMethod
-from orderparam.kernels.theory.initial import NODES, kernels_at_start
+from orderparam.kernels.theory.initial import InitialKernels, kernels_at_start
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times
 from orderparam.results import Solution, Verdict
+from orderparam.support.arguments import positive
 
 
 class StaticNTK(KernelMethod):
@@ -31,7 +34,11 @@ class StaticNTK(KernelMethod):
     problem's gamma0 does not enter; at gamma0 > 0 this is an approximation that misses the
     learning of features.
 
-    Cost: O(P^2) time per step; O(P^2) memory and O(L P^2) quadratures of 40^2 nodes at the start.
+    Args:
+        accuracy: Error asked for, of the averages behind the kernels relative to their size. They
+            are right to rounding but for activations with kinks or steps away from 0.
+
+    Cost: O(P^2) time per step; O(P^2) memory and O(L P^2) time at the start.
 
     Source: Jacot et al. (2018); Bordelon & Pehlevan (2022), section 3 (lazy limit);
     docs/theory/kernels.md, Static kernels.
@@ -39,15 +46,20 @@ class StaticNTK(KernelMethod):
 
     name: ClassVar[str] = "static-ntk"
 
+    accuracy: float = eqx.field(static=True)
+
+    def __init__(self, accuracy: float = 0.01) -> None:
+        self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
+
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        return {"name": self.name}
+        return {"name": self.name, "accuracy": self.accuracy}
 
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of the saved kernels, and time of the steps and quadratures."""
         samples, depth = problem.data.count + problem.data.test_count, problem.network.depth
         kept = len(save.grid(problem.steps)) * (2 * depth + 2) * samples**2
-        work = samples**2 * (2.0 * problem.steps + 20.0 * depth * NODES**2)
+        work = samples**2 * (2.0 * problem.steps + 1e3 * depth)
         return Estimate(2**26 + 16 * kept, work / 1e9)
 
     def descend(
@@ -60,35 +72,56 @@ class StaticNTK(KernelMethod):
             {"weight decay": problem.weight_decay > 0},
             "every network, loss and order of batches, with momentum but without weight decay",
         )
-        run = static_trajectory(problem, save)
+        kernels = kernels_at_start(problem)
+        run = static_trajectory(problem, save, kernels)
+        exact = kernels.error <= self.accuracy
+        message = "Kernels frozen at initialisation: the limit gamma0 -> 0."
+        if kernels.error > ROUNDING:
+            message += f" Their averages are accurate to {kernels.error:.1e} of their size."
+        if not exact:
+            message += (
+                f" That is above `accuracy` = {self.accuracy:g}: the activation has kinks or steps "
+                "away from 0, or oscillates, on the scale of its arguments; scale the inputs down."
+            )
         return pack_theory(
             problem,
             save,
             [run],
             method=self.config(),
             seed=seed,
-            verdict=Verdict.CONVERGED,
-            message="Kernels frozen at initialisation: the limit gamma0 -> 0." + _accuracy(problem),
-            diagnostics={"notes": []},
+            verdict=Verdict.CONVERGED if exact else Verdict.ERROR_TOO_LARGE,
+            message=message,
+            diagnostics={"quadrature_error": kernels.error, "notes": []},
+            biases=_biases(problem, run, kernels.error),
         )
 
 
-def _accuracy(problem: KernelEvolution) -> str:
-    """What quadrature leaves of kernels where the activation has a kink."""
-    if problem.network.activation.smooth:
-        return ""
-    return " The activation has a kink, where quadrature is accurate to about 1 %."
+ROUNDING = 1e-6
+"""Relative error of averages that is not worth a word."""
 
 
-def static_trajectory(problem: KernelEvolution, save: SavePlan) -> Trajectory:
+def _biases(
+    problem: KernelEvolution, run: Trajectory, error: float
+) -> dict[str, np.ndarray] | None:
+    """The error of the averages on every variable, in units of its largest value at each time."""
+    if error <= ROUNDING:
+        return None
+    found = {}
+    for name, values in derived(problem, run.observed).items():
+        axes = tuple(range(1, values.ndim))
+        size = np.abs(values).max(axis=axes, keepdims=True) if axes else np.abs(values)
+        found[name] = np.broadcast_to(error * size, values.shape)
+    return found
+
+
+def static_trajectory(
+    problem: KernelEvolution, save: SavePlan, kernels: InitialKernels
+) -> Trajectory:
     """Frozen kernels and the predictions that follow them, for a problem that allows it."""
     start, grid = time.perf_counter(), save.grid(problem.steps)
-    Phi, G, tangent = kernels_at_start(problem)
+    Phi, G, tangent = kernels.Phi, kernels.G, kernels.ntk
     observed = _frozen(problem, Phi, G, tangent, len(grid))
-    f, loss = (np.asarray(a) for a in _predictions(problem, tangent, grid))
-    if not np.isfinite(f).all():
-        step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
-        raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
+    f, loss = lazy_predictions(problem, tangent[:, : problem.data.count], grid)
     first = problem.data.count if problem.one_pass else 0
     observed |= {"f": f[:, first:], "loss": loss}
     return Trajectory(observed, time.perf_counter() - start)
@@ -110,23 +143,38 @@ def _frozen(
     return {name: np.broadcast_to(a, (times, *a.shape)).copy() for name, a in shown.items()}
 
 
-def _predictions(
+def lazy_predictions(
     problem: KernelEvolution,
-    tangent: Float[np.ndarray, "sample sample"],
+    tangent: Float[np.ndarray, "row column"],
     grid: Int[np.ndarray, " time"],
-) -> tuple[Float[Array, "time sample output"], Float[Array, " time"]]:
-    """Predictions at the saved steps, and the loss of the samples that each step sees."""
+) -> tuple[Float[np.ndarray, "time sample output"], Float[np.ndarray, " time"]]:
+    """Predictions at the saved steps under a frozen kernel, and the loss that each step sees.
+
+    Args:
+        problem: What is trained.
+        tangent: The kernel of all with training samples; of samples times outputs, outputs fastest,
+            if outputs do not share one.
+        grid: Saved steps.
+
+    Raises:
+        Diverged: If predictions overflow.
+    """
     data, batches = problem.data, problem.batches
     indices = None if batches is None else jnp.asarray(batches.indices(data.count, problem.steps))
-    kernel, y = jnp.asarray(tangent[:, : data.count]), jnp.asarray(data.targets())
+    kernel, y = jnp.asarray(tangent), jnp.asarray(data.targets())
     rates, momentum = jnp.asarray(problem.rates()), jnp.asarray(np.asarray(problem.momentum))
     bounds = jnp.asarray(np.stack([np.concatenate([[0], grid[:-1]]), grid], axis=1))
-    return _descend(kernel, y, rates, momentum, indices, bounds, problem.loss)
+    found = _descend(kernel, y, rates, momentum, indices, bounds, problem.loss)
+    f, losses = (np.asarray(array) for array in found)
+    if not np.isfinite(f).all():
+        step = int(grid[np.argmin(np.isfinite(f).all(axis=(1, 2)))])
+        raise Diverged(f"`f` is not finite at step {step}; lower the learning rate.")
+    return f, losses
 
 
 @partial(jax.jit, static_argnames="loss")
 def _descend(
-    kernel: Float[Array, "sample train"],
+    kernel: Float[Array, "row column"],
     y: Float[Array, "train output"],
     rates: Float[Array, " step"],
     momentum: Float[Array, ""],
@@ -143,12 +191,16 @@ def _descend(
 
     def step(t: Array, fv: tuple[Array, Array]) -> tuple[Array, Array]:
         f, v = fv
-        v = momentum * v + kernel @ (weights(t)[:, None] * named.signal(f[:train], y))
+        signal = weights(t)[:, None] * named.signal(f[:train], y)
+        # Rows are samples where all outputs share a kernel, else samples times outputs.
+        push = kernel @ signal if kernel.shape[1] == train else kernel @ signal.ravel()
+        v = momentum * v + push.reshape(f.shape)
         return f + rates[t] * v, v
 
     def observe(fv: Any, bound: Array) -> Any:
         fv = lax.fori_loop(bound[0], bound[1], step, fv)
         return fv, (fv[0], weights(bound[1]) @ named.value(fv[0][:train], y))
 
-    zero = jnp.zeros((kernel.shape[0], y.shape[1]))
+    rows = kernel.shape[0] * train // kernel.shape[1]
+    zero = jnp.zeros((rows, y.shape[1]))
     return lax.scan(observe, (zero, zero), bounds)[1]

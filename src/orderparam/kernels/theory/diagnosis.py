@@ -1,9 +1,10 @@
-"""How far to trust a sampled run: its sampling error, and what truncated histories leave out."""
+"""How far to trust a sampled run: sampling errors, truncated histories, and the verdict on both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from orderparam.engine import (
     Run,
@@ -14,10 +15,9 @@ from orderparam.engine import (
     orthogonality_loss,
     ranks,
 )
+from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.derived import derived
 from orderparam.results import Verdict
-
-LARGEST_ERROR = 0.1
-"""Relative error of the loss or of a kernel that a result may carry."""
 
 REMAINING = 0.5
 """Bias that is left, in units of what a tenfold tolerance adds to it.
@@ -25,46 +25,62 @@ REMAINING = 0.5
 It falls at least threefold (five times where measured) for a tenfold smaller tolerance. A coarser
 run costs a fraction of a finer one."""
 
+KERNELS = ("Phi", "G", "ntk")
+Arrays = dict[str, Float[np.ndarray, "..."]]
 
-def diagnose(runs: Sequence[Run], coarser: Run, notes: list[str]) -> dict[str, Any]:
-    """Ranks, truncation and sampling errors of replicates and of a coarser run.
+
+def truncation_biases(problem: KernelEvolution, runs: Sequence[Run], coarser: Run) -> Arrays:
+    """What truncated histories leave of the bias of every variable, entry by entry.
+
+    Half of what ten times the tolerance moves, with the same scrambling; where the two runs cross,
+    at least the root mean square over the entries of that time (and layer). Kernels carry besides
+    the largest part of the squared norm of a layer's vectors that no recorded direction holds:
+    where ten times the tolerance records the same directions, what they miss is seen here alone.
+    """
+    fine, coarse = derived(problem, runs[0].observed), derived(problem, coarser.observed)
+    left_out = max(missing(run.state) for run in runs)
+    found = {}
+    for name, values in fine.items():
+        kept = 2 if name in ("Phi", "G", "Phi_alignment") else 1
+        axes = tuple(range(kept, values.ndim))
+        shift = np.abs(values - coarse[name])
+        bias = REMAINING * np.maximum(shift, _rms(shift, axes))
+        if name in KERNELS:
+            bias = np.maximum(bias, left_out * _rms(values, axes))
+        found[name] = bias
+    return found
+
+
+def diagnose(
+    problem: KernelEvolution, runs: Sequence[Run], biases: Arrays, notes: list[str]
+) -> dict[str, Any]:
+    """Ranks, truncation and sampling errors of replicates.
 
     Args:
+        problem: What was solved.
         runs: The replicates.
-        coarser: The first replicate at ten times the tolerance.
+        biases: Of each variable, as `truncation_biases` gives them.
         notes: Sentences to which others are added.
 
     Returns:
         The diagnostics of a solution. Errors of the loss are largest values over time in units of
         its first value. Those of kernels (`Phi` and `G` of each layer, and `ntk`) are root mean
-        squares over time and entries relative to the kernel, of the one that truncation moves most;
-        the bias is at least `largest_missing`, the largest part of the squared norm of a layer's
-        vectors that no recorded direction holds.
+        squares over time and entries relative to the kernel, of the one with the largest error.
     """
     last = runs[-1].state
-    bias, error = _loss_errors(runs, coarser)
-    moved, kernel_error = _kernel_errors(runs, coarser)
-    left_out = max(missing(run.state) for run in runs)
-    # Where ten times the tolerance records the same directions, what they miss is seen here alone.
-    kernel_bias = max(moved, left_out)
+    losses = np.stack([run.observed["loss"] for run in runs])
+    scale = max(float(np.abs(losses[:, 0]).max()), _rounding(problem, runs[0]))
+    error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs))
+    kernel_bias, kernel_error = _kernel_errors(runs, biases)
     notes += crowding_notes(last)
-    for what, unit, shift, se in (
-        ("loss", "its start", bias, error),
-        ("kernels", "their size", kernel_bias, kernel_error),
-    ):
-        if shift > 3 * se:
-            notes.append(
-                f"The larger error of the {what} is truncation, {shift:.1e} of {unit} (standard "
-                f"error {se:.1e}), which falls with `tolerance`."
-            )
     return {
         "replicates": len(runs),
         "ranks": {name: list(pair) for name, pair in ranks(last).items()},
         "known": known(last),
         "largest_dropped": max(dropped(r.state) for r in runs),
-        "truncation_bias": bias,
-        "loss_standard_error": error,
-        "largest_missing": left_out,
+        "truncation_bias": float(biases["loss"].max() / scale),
+        "loss_standard_error": float(error / scale),
+        "largest_missing": max(missing(run.state) for run in runs),
         "kernel_truncation_bias": kernel_bias,
         "kernel_standard_error": kernel_error,
         "orthogonality_loss": orthogonality_loss(last),
@@ -72,36 +88,78 @@ def diagnose(runs: Sequence[Run], coarser: Run, notes: list[str]) -> dict[str, A
     }
 
 
-def judge(diagnostics: Mapping[str, Any]) -> Verdict:
-    """Converged unless the errors are above what a result may carry."""
-    names = ("loss_standard_error", "truncation_bias", "kernel_truncation_bias")
-    worst = max(diagnostics[name] for name in names)
-    return Verdict.CONVERGED if worst <= LARGEST_ERROR else Verdict.ERROR_TOO_LARGE
+def judge(
+    diagnostics: Mapping[str, Any], accuracy: float, rare: float = 0.0
+) -> tuple[Verdict, str]:
+    """Converged if loss and kernels are as accurate as was asked for, and what to do if not.
+
+    Args:
+        diagnostics: As `diagnose` gives them.
+        accuracy: Error that is asked for, relative to the first loss and to the size of kernels.
+        rare: Relative error of averages that few points carry, which no spread over replicates
+            shows.
+    """
+    parts = {
+        ("loss", "sampling"): diagnostics["loss_standard_error"],
+        ("loss", "truncation"): diagnostics["truncation_bias"],
+        ("kernels", "sampling"): diagnostics["kernel_standard_error"],
+        ("kernels", "truncation"): diagnostics["kernel_truncation_bias"],
+        ("kernels", "rare events"): rare,
+    }
+    total = {
+        what: float(np.sqrt(sum(e**2 for (of, _), e in parts.items() if of == what)))
+        for what in ("loss", "kernels")
+    }
+    errors = f"loss {total['loss']:.1e} of its start, kernels {total['kernels']:.1e} of their size"
+    if max(total.values()) <= accuracy:
+        return Verdict.CONVERGED, f"Errors: {errors}; asked for: {accuracy:g}."
+    worst = max(total, key=lambda what: total[what])
+    cause = max((e, why) for (of, why), e in parts.items() if of == worst)[1]
+    if diagnostics["notes"] and cause == "truncation":
+        cause = "crowded"
+    return Verdict.ERROR_TOO_LARGE, (
+        f"Errors: {errors}, above `accuracy` = {accuracy:g}. {_REMEDIES[cause]}"
+    )
 
 
-def _loss_errors(runs: Sequence[Run], coarser: Run) -> tuple[float, float]:
-    """Truncation bias and standard error, in units of the first loss."""
-    losses = np.stack([run.observed["loss"] for run in runs])
-    scale = max(float(losses[0, 0]), 1e-300)
-    shift = np.abs(losses[0] - coarser.observed["loss"]).max()
-    error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs))
-    return float(REMAINING * shift / scale), float(error / scale)
+_REMEDIES = {
+    "sampling": "Most of it is the sampling error: raise `samples` or `replicates`.",
+    "truncation": "Most of it is the truncation of histories: lower `tolerance`.",
+    "crowded": (
+        "Most of it is the truncation of histories: lower `tolerance`, with more `samples` to hold "
+        "the directions that it opens."
+    ),
+    "rare events": (
+        "Few points carry the averages, as preactivations are wide: raise `samples`, or scale the "
+        "inputs down (or `weight_std`)."
+    ),
+}
 
 
-def _kernel_errors(runs: Sequence[Run], coarser: Run) -> tuple[float, float]:
-    """The same of the kernel with the largest bias, in units of its root mean square."""
+def _kernel_errors(runs: Sequence[Run], biases: Arrays) -> tuple[float, float]:
+    """Bias and standard error of the kernel with the largest error, relative to its size."""
     found = []
-    for name in ("Phi", "G", "ntk"):
+    for name in KERNELS:
         values = np.stack([run.observed[name] for run in runs])
-        shift = values[0] - coarser.observed[name]
         spread = values.std(axis=0, ddof=1) / np.sqrt(len(runs))
+        bias = biases[name].reshape(spread.shape)
         for layer in range(values.shape[2]) if name != "ntk" else (slice(None),):
-            scale = max(_rms(values[0][:, layer]), 1e-300)
-            found.append(
-                (REMAINING * _rms(shift[:, layer]) / scale, _rms(spread[:, layer]) / scale)
-            )
-    return max(found)
+            size = float(_rms(values[0][:, layer]).item())
+            errors = [float(_rms(part[:, layer]).item()) for part in (bias, spread)]
+            # A kernel that vanishes, as where all inputs are zero, is right as it is.
+            found.append([e / size if size > 0 else 0.0 for e in errors])
+    bias, spread = max(found, key=lambda pair: np.hypot(*pair))
+    return bias, spread
 
 
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+def _rounding(problem: KernelEvolution, run: Run) -> float:
+    """Loss of predictions that differ by rounding alone, below which no error is measured."""
+    largest = float(run.observed["Phi"][0, -1].max(initial=0.0))
+    return max((1e-13**2) * largest / problem.gamma0**2, 1e-300)
+
+
+def _rms(values: Float[np.ndarray, "..."], axes: tuple[int, ...] | None = None) -> np.ndarray:
+    """Root mean square over axes, which are kept with length 1; over none, the size itself."""
+    if axes == ():
+        return np.abs(values)
+    return np.sqrt(np.mean(values**2, axis=axes, keepdims=True))

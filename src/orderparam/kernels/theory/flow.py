@@ -21,6 +21,9 @@ TOLERANCE = 1e-3
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 """Divisions of a step, tried in order."""
 
+NOTHING = 1e-14
+"""Size of predictions that are zero up to rounding."""
+
 USUAL = 4
 """How many divisions are tried before the answer no longer moves, in most problems."""
 
@@ -125,15 +128,16 @@ def _extrapolated(coarse: Solution, fine: Solution) -> Solution:
 
 def _moved(before: Solution, now: Solution) -> float:
     """Largest change of the predictions, relative to the largest of them."""
-    change = np.nanmax(np.abs(now["f"].values - before["f"].values))
-    return float(change / max(np.nanmax(np.abs(now["f"].values)), 1e-300))
+    change = float(np.nanmax(np.abs(now["f"].values - before["f"].values)))
+    # Zero labels leave predictions at rounding.
+    return change / max(float(np.nanmax(np.abs(now["f"].values))), NOTHING)
 
 
 def _noise(solution: Solution) -> float:
     """Standard error of the predictions, relative to the largest; zero for exact ones."""
     if "f_se" not in solution:
         return 0.0
-    scale = max(np.abs(solution["f"].values).max(), 1e-300)
+    scale = max(np.abs(solution["f"].values).max(), NOTHING)
     return float(np.sqrt(np.mean(solution["f_se"].values ** 2)) / scale)
 
 

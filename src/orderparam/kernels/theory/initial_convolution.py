@@ -6,10 +6,7 @@ from jaxtyping import Float
 from orderparam.engine.taps import Taps, adjoint
 from orderparam.errors import CapacityExceeded
 from orderparam.kernels.model.cnn import CNN
-from orderparam.numerics.activations import Activation, values_and_slopes
-
-NODES = 40
-"""Gauss-Hermite nodes, and terms of the expansion in Hermite polynomials."""
+from orderparam.numerics.pairs import active_share, pair_averages
 
 LARGEST = 8192
 """Positions of all samples; kernels then have 512 MB each."""
@@ -23,6 +20,8 @@ def convolutional_kernels(
     Float[np.ndarray, "layer sample sample"],
     Float[np.ndarray, "layer sample sample"],
     Float[np.ndarray, "sample sample"],
+    float,
+    float,
 ]:
     """Phi^l, G^l (l = 1..L) and the tangent kernel of an infinitely wide network before training.
 
@@ -31,6 +30,7 @@ def convolutional_kernels(
     E[phi'(u) phi'(v)]` with `G^{L+1} = 1/A^2` (pooled) or `delta_ab/A` (flattened) behind the
     readout. Phi and G are returned as readouts see them (averages and sums over positions), the
     tangent kernel is `sum_ab G^{l+1}_{ab} (mean_k Phi^l_{a+k, b+k} + bias)`, summed over layers.
+    Last come `error` and `active` of `InitialKernels`.
 
     Raises:
         CapacityExceeded: If samples times positions exceed 8192.
@@ -49,13 +49,16 @@ def convolutional_kernels(
     bias, std = network.bias_std**2, network.weight_std
     rows = network.patches(x).reshape(len(x) * network.positions, -1)
     seen = [(rows @ rows.T).reshape(len(x), network.positions, len(x), -1)]
-    phis, slopes = [], []
+    phis, slopes, errors, active = [], [], [], []
     for i in range(network.depth):
-        phi, slope = hermite_averages(network.activation, std[i] ** 2 * seen[-1] + bias)
-        phis.append(phi)
-        slopes.append(slope)
+        covariance = (std[i] ** 2 * seen[-1] + bias).reshape(count, count)
+        phi, slope, error = pair_averages(network.activation, covariance)
+        phis.append(phi.reshape(seen[-1].shape))
+        slopes.append(slope.reshape(seen[-1].shape))
+        errors.append(error)
+        active.append(active_share(network.activation, np.diagonal(covariance)))
         if i + 1 < network.depth:
-            seen.append(_averaged(phi, network.taps()))
+            seen.append(_averaged(phis[-1], network.taps()))
     backward = adjoint(network.taps())
     gs = [_behind_readout(network, len(x)) * slopes[-1]]
     for i in range(network.depth - 1, 0, -1):
@@ -64,41 +67,7 @@ def convolutional_kernels(
     tangent = sum(np.einsum("manb->mn", g * (s + extra)) for g, s in zip(gs, seen, strict=True))
     Phi = np.stack([_joined(network, phi) for phi in phis]) / _pairs(network)
     G = np.stack([_joined(network, g) for g in gs])
-    return Phi, G, tangent + Phi[-1]
-
-
-def hermite_averages(activation: Activation, covariance: Spatial) -> tuple[Spatial, Spatial]:
-    """`E[phi(u) phi(v)]` and `E[phi'(u) phi'(v)]` for (u, v) Gaussian of the given covariance.
-
-    Mehler's formula: with `c_k(s) = E[phi(s n) He_k(n)] / sqrt(k!)` the first average is
-    `sum_k c_k(s_u) c_k(s_v) rho^k`, rho the correlation. One quadrature per row instead of one per
-    pair; smooth activations are accurate to rounding, kinked ones to about 1 %.
-    """
-    shape = covariance.shape
-    matrix = covariance.reshape(shape[0] * shape[1], -1)
-    scale = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
-    norm = np.where(scale > 0, scale, 1.0)
-    rho = np.clip(matrix / np.outer(norm, norm), -1, 1)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    polynomials = np.stack(_orthonormal_polynomials(nodes)) * (weights / weights.sum())
-    averages = []
-    for values in map(np.asarray, values_and_slopes(activation, np.outer(scale, nodes))):
-        total, power = np.zeros_like(rho), np.ones_like(rho)
-        for c in polynomials @ values.T:
-            total += np.outer(c, c) * power
-            power *= rho
-        averages.append(total.reshape(shape))
-    return averages[0], averages[1]
-
-
-def _orthonormal_polynomials(
-    nodes: Float[np.ndarray, " node"],
-) -> list[Float[np.ndarray, " node"]]:
-    """He_k / sqrt(k!) at the nodes."""
-    found = [np.ones_like(nodes), nodes]
-    for k in range(1, NODES - 1):
-        found.append((nodes * found[k] - np.sqrt(k) * found[k - 1]) / np.sqrt(k + 1))
-    return found
+    return Phi, G, tangent + Phi[-1], sum(errors), min(active)
 
 
 def _averaged(kernel: Spatial, taps: Taps) -> Spatial:

@@ -13,6 +13,7 @@ from orderparam.engine import Run
 from orderparam.kernels.glossary import coordinates, row_shape, variable
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.derived import derived
+from orderparam.kernels.theory.physics import checked_loss
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
 
 
@@ -36,11 +37,21 @@ def pack_theory(
     verdict: Verdict,
     message: str,
     diagnostics: Mapping[str, Any],
+    biases: Mapping[str, Float[np.ndarray, "..."]] | None = None,
 ) -> Solution:
-    """Average replicates into a solution; one replicate (an exact space) has no standard error."""
+    """Average replicates into a solution; one replicate (an exact space) has no standard error.
+
+    A loss that grew is no converged result, however exactly the method followed it.
+    """
     steps = save.grid(problem.steps)
     per_run = [derived(problem, run.observed) for run in runs]
-    variables = {name: _averaged(problem, name, [r[name] for r in per_run]) for name in per_run[0]}
+    known = {} if biases is None else biases
+    variables = {
+        name: _averaged(problem, name, [r[name] for r in per_run], known.get(name))
+        for name in per_run[0]
+    }
+    if verdict.ok:
+        verdict, message = checked_loss(variables["loss"].values, steps, message)
     coords = coordinates(problem, steps)
     if save.two_time:
         for name in ("Phi", "G"):
@@ -81,13 +92,16 @@ def _pooled(
 
 
 def _averaged(
-    problem: KernelEvolution, name: str, values: Sequence[Float[np.ndarray, "..."]]
+    problem: KernelEvolution,
+    name: str,
+    values: Sequence[Float[np.ndarray, "..."]],
+    bias: Float[np.ndarray, "..."] | None = None,
 ) -> Variable:
     if len(values) == 1:
-        return variable(problem, name, values[0])
+        return variable(problem, name, values[0], bias=bias)
     stacked = np.stack(values)
     se = stacked.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return variable(problem, name, stacked.mean(axis=0), se)
+    return variable(problem, name, stacked.mean(axis=0), se, bias=bias)
 
 
 def _split(

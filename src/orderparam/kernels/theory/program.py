@@ -38,7 +38,8 @@ def _independent(inputs: Float[np.ndarray, "sample d"]) -> Float[np.ndarray, "sa
     """Coordinates of the inputs in as few directions as they span; the same inner products."""
     values, vectors = np.linalg.eigh(inputs @ inputs.T)
     keep = values > 1e-12 * values[-1]
-    return vectors[:, keep] * np.sqrt(values[keep])
+    keep[-1] = True  # inputs that are all zero span nothing, but a program needs a direction
+    return vectors[:, keep] * np.sqrt(np.maximum(values[keep], 0.0))
 
 
 class KernelProgram(Program):
