@@ -47,3 +47,7 @@ class MissingFile(OrderParamError, FileNotFoundError):
 
 class CorruptFile(OrderParamError, OSError):
     """A file is truncated, altered or not in a format that the library can read."""
+
+
+class UnwritableFile(OrderParamError, OSError):
+    """A file cannot be written: the disk is full, the name too long, or it is not allowed."""

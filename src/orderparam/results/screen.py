@@ -116,6 +116,8 @@ def _final_loss(dataset: xr.Dataset) -> list[str]:
     if "loss" not in dataset or "time" not in dataset["loss"].dims or not dataset.sizes["time"]:
         return []
     loss = dataset["loss"].isel(time=-1)
+    if loss.dtype.kind != "f":
+        return []
     if loss.ndim == 0:
         error = dataset["loss_se"].isel(time=-1).item() if "loss_se" in dataset else None
         return [with_error(loss.item(), error)]

@@ -24,8 +24,7 @@ def write_file(path: Path, content: str | bytes) -> Path:
     Returns:
         `path`.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    return atomic_write(path, lambda temporary: temporary.write_bytes(data))
+    return atomic_write(path, content)
 
 
 def remove_leftovers(folder: Path) -> int:
