@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import struct
 
 import h5netcdf
 import h5py
@@ -144,9 +145,9 @@ ATTRIBUTES = [
     ("problem", "{", "'problem' .* cannot be read as JSON"),
     ("problem", "[]", "holds a list, but a dict"),
     ("problem", '{"a": "\\ud800"}', "cannot be read as JSON"),
-    ("problem", '{"a": %s}' % deep(65), "more than 64 levels"),
-    ("problem", '{"a": %s}' % deep(200_000), "cannot be read as JSON"),
-    ("problem", '{"a": %s}' % ("1" * 5000), "cannot be read as JSON"),
+    ("problem", '{"a": ' + deep(65) + "}", "more than 64 levels"),
+    ("problem", '{"a": ' + deep(200_000) + "}", "cannot be read as JSON"),
+    ("problem", '{"a": ' + "1" * 5000 + "}", "cannot be read as JSON"),
     ("diagnostics", "3", "holds a int"),
     ("sources", "[3]", "'sources' .* other things than names"),
     ("schema_version", 99, "schema version 99"),
@@ -171,6 +172,26 @@ def test_a_description_that_is_deep_is_refused_before_it_is_written(valid, tmp_p
     assert again.problem == load(path).problem
 
 
+def without_sums(valid) -> bytes:
+    """The same result in the older format of HDF5, which has no sums of its own over its parts."""
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w", track_order=False) as file:
+        load(valid).dataset.dump_to_store(H5NetCDFStore(file))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("number", "size"), [(0, 0), (0, 2**64 - 1), (9, 2**64 - 1), (9, 5000)])
+def test_a_heap_that_has_no_end_is_refused(valid, tmp_path, number, size):
+    """HDF5 walks through such a heap for ever."""
+    content = bytearray(without_sums(valid))
+    start = content.find(b"GCOL") + 16
+    content[start : start + 16] = struct.pack("<HHIQ", number, 1, 0, size)
+    path = tmp_path / "b.nc"
+    path.write_bytes(sealed(bytes(content)))
+    with pytest.raises(CorruptFile, match="the heap at byte"):
+        load(path)
+
+
 def mutants(content: bytes, count: int, seed: int):
     """The same bytes with a few of them changed, mostly where HDF5 keeps its structure."""
     random = np.random.default_rng(seed)
@@ -189,14 +210,6 @@ def mutants(content: bytes, count: int, seed: int):
                 other = random.choice(used)
                 damaged[place : place + 8] = content[other : other + 8]
         yield bytes(damaged[: len(content)])
-
-
-def without_sums(valid) -> bytes:
-    """The same result in the older format of HDF5, which has no sums of its own over its parts."""
-    buffer = io.BytesIO()
-    with h5netcdf.File(buffer, "w", track_order=False) as file:
-        load(valid).dataset.dump_to_store(H5NetCDFStore(file))
-    return buffer.getvalue()
 
 
 def survives(valid, tmp_path, count: int, seed: int) -> tuple[int, int]:
@@ -218,11 +231,11 @@ def survives(valid, tmp_path, count: int, seed: int) -> tuple[int, int]:
 def test_sealed_mutants_are_refused_or_read(valid, tmp_path):
     refused, read = survives(valid, tmp_path, 60, seed=0)
     assert refused > 10
-    assert read > 5
+    assert read > 2
 
 
 @pytest.mark.validate
 def test_many_sealed_mutants_are_refused_or_read(valid, tmp_path):
     refused, read = survives(valid, tmp_path, 1000, seed=1)
     assert refused > 200
-    assert read > 100
+    assert read > 50

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from orderparam.errors import CorruptFile
+from orderparam.results.heaps import check_heaps
 
 WHOLE = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS)
 PADDED = 2**30
@@ -50,22 +51,28 @@ def inspect(path: Path) -> None:
             numbers nor strings.
         Exception: Whatever a damaged file makes HDF5 raise.
     """
-    budget = _Budget(path.stat().st_size)
-    with h5py.File(path, "r") as file:
-        try:
+    try:
+        check_heaps(path)
+        with h5py.File(path, "r") as file:
+            budget = _Budget(path.stat().st_size)
             _check_attributes(file, budget)
             for name in file:
-                _check_text(name, "the name of an array")
-                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{name!r} is a link to another place")
-                if file.get(name, getclass=True) is not h5py.Dataset:
-                    raise ValueError(f"{name!r} is a group or a type, not an array")
-                _check_array(file[name], budget)
-        except ValueError as error:
-            raise CorruptFile(
-                f"The file {path} holds what no result holds: {error}. Do not trust it; ask for a "
-                "file written by `Solution.save`."
-            ) from None
+                _check_member(file, name, budget)
+    except ValueError as error:
+        raise CorruptFile(
+            f"The file {path} holds what no result holds: {error}. Do not trust it; ask for a "
+            "file written by `Solution.save`."
+        ) from None
+
+
+def _check_member(file: h5py.File, name: Any, budget: _Budget) -> None:
+    """An array of its own, looked at before it is opened."""
+    _check_text(name, "the name of an array")
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is a link to another place")
+    if file.get(name, getclass=True) is not h5py.Dataset:
+        raise ValueError(f"{name!r} is a group or a type, not an array")
+    _check_array(file[name], budget)
 
 
 def _check_array(array: h5py.Dataset, budget: _Budget) -> None:
