@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-import jax
 import numpy as np
 
 from orderparam.contract import SavePlan
@@ -18,6 +17,7 @@ from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
 from orderparam.support.progress import progress as progress_bar
+from orderparam.support.settings import library_settings
 
 Point = tuple[float, float]
 
@@ -88,7 +88,7 @@ def batched(
         (g, rate): replace(problem, gamma0=g, learning_rate=rate)
         for g, rate in itertools.product(strengths, rates)
     }
-    with jax.enable_x64(True):
+    with library_settings():
         runs = _runs(list(problems.values()), method, plan, seed, progress)
         return {
             point: _packed(one, method, plan, members, seed)
