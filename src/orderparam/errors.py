@@ -51,3 +51,7 @@ class CorruptFile(OrderParamError, OSError):
 
 class UnwritableFile(OrderParamError, OSError):
     """A file cannot be written: the disk is full, the name too long, or it is not allowed."""
+
+
+class Busy(OrderParamError, BlockingIOError):
+    """Another process is working in the same run folder."""

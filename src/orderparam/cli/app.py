@@ -115,11 +115,6 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(0 if test.passed else FAILED)
 
 
-def main() -> None:
-    """Entry point of the command `orderparam`."""
-    app()
-
-
 def _exit_code(verdict: str) -> int:
     """The exit code that stands for a study's verdict."""
     return {"error": FAILED, "fail": FAILED, "not converged": NOT_CONVERGED}.get(verdict, 0)
@@ -135,7 +130,3 @@ def _show(folder: Path, summary: dict[str, Any], as_json: bool) -> None:
 
     print_summary(summary)
     typer.echo(f"Report: {report}")
-
-
-if __name__ == "__main__":
-    main()
