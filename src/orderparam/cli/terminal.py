@@ -31,10 +31,10 @@ def explained(as_json: bool) -> Iterator[None]:
     except OrderParamError as error:
         if as_json:
             print_json({"error": type(error).__name__, "message": str(error)})
-        typer.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}")
         raise typer.Exit(_exit_code(error)) from None
     except KeyboardInterrupt as error:
-        typer.echo(sentence(code_of(error)), err=True)
+        say(sentence(code_of(error)))
         raise typer.Exit(Told(code_of(error))) from None
 
 
@@ -49,7 +49,7 @@ def _exit_code(error: OrderParamError) -> int:
 
 def say(text: str) -> None:
     """A line for people, on the error stream."""
-    typer.echo(text, err=True)
+    print(text, file=sys.stderr)
 
 
 def print_json(content: Any) -> None:
