@@ -1,11 +1,11 @@
-"""Every argument that takes an array, given masked ones; prints what was not refused, as JSON."""
+"""A mask is never dropped: every argument that takes an array is given masked ones."""
 
 import contextlib
-import json
 from collections import UserList
+from collections.abc import Iterator
 
 import numpy as np
-from registry import cases
+from registry import Case
 
 from orderparam.errors import OrderParamError
 
@@ -37,31 +37,27 @@ def masked(base):
         yield [np.ma.array(base)[0], *np.array(base)[1:]]
 
 
-def arguments():
-    """Every argument of the library that takes numbers in an array."""
-    for case in cases():
-        for name, base in case.base.items():
-            with contextlib.suppress(Exception):
-                found = np.asarray(base)
-                if found.dtype.kind in "iuf" and found.size and found.ndim and not case.holds:
-                    yield case, name, found
-
-
-def main():
-    tried, wrong = 0, []
-    for case, name, base in arguments():
+def accepted(cases: list[Case]) -> list[list[str]]:
+    """What was given a mask and did not refuse it: case, argument, way, outcome."""
+    found = []
+    for case, name, base in _arguments(cases):
         for number, value in enumerate(masked(base)):
-            tried += 1
             try:
                 case.call(**{**case.base, name: value})
             except OrderParamError:
                 continue
             except Exception as error:
-                wrong.append(f"{case.name}, {name}, way {number}: {error!r}")
+                found.append([case.name, name, f"mask {number}", repr(error)])
             else:
-                wrong.append(f"{case.name}, {name}, way {number}: accepted")
-    print(json.dumps({"tried": tried, "wrong": wrong}))
+                found.append([case.name, name, f"mask {number}", "accepted"])
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def _arguments(cases: list[Case]) -> Iterator[tuple[Case, str, np.ndarray]]:
+    """Every argument that takes numbers in an array."""
+    for case in cases:
+        for name, base in case.base.items():
+            with contextlib.suppress(Exception):
+                found = np.asarray(base)
+                if found.dtype.kind in "iuf" and found.size and found.ndim and not case.holds:
+                    yield case, name, found
