@@ -7,6 +7,7 @@ is on the disk is whole whenever that happens. Only small modules are imported h
 can come while the large ones are.
 """
 
+import io
 import os
 import signal
 import sys
@@ -56,7 +57,7 @@ def answered() -> Iterator[None]:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, ending.interrupt)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # symbols that a terminal cannot show become "?"
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show becomes "?"
             stream.reconfigure(errors="replace")
     try:
         yield

@@ -70,9 +70,10 @@ def _check_member(file: h5py.File, name: Any, budget: _Budget) -> None:
     _check_text(name, "the name of an array")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name!r} is a link to another place")
-    if file.get(name, getclass=True) is not h5py.Dataset:
+    array = file[name]
+    if not isinstance(array, h5py.Dataset):
         raise ValueError(f"{name!r} is a group or a type, not an array")
-    _check_array(file[name], budget)
+    _check_array(array, budget)
 
 
 def _check_array(array: h5py.Dataset, budget: _Budget) -> None:

@@ -73,7 +73,7 @@ def parsed(text: str | bytes, where: str, kind: type = dict) -> Any:
     """
     try:
         found = json.loads(text)
-        _require_levels(found)
+        require_levels(found)
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     # RecursionError is what Python says of lists within lists within lists.
     except (ValueError, RecursionError) as error:
@@ -94,8 +94,8 @@ def read_json(path: Path, kind: type = dict) -> Any:
     return parsed(path.read_bytes(), f"The file {path}", kind)
 
 
-def _require_levels(value: Any) -> None:
-    """Refuse values that are too deep; level by level, since a function that calls itself fails."""
+def require_levels(value: Any) -> None:
+    """Raise `ValueError` for values that are too deep; a function that calls itself would fail."""
     level = [value]
     for _ in range(DEEPEST + 1):
         inner = [list(v.values()) if isinstance(v, dict) else v for v in level]
