@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orderparam.cli import app as cli
-from orderparam.errors import Diverged, InvalidProblem, NotConverged
+from orderparam.errors import Busy, Diverged, InvalidProblem, NotConverged
 
 TOY = Path(__file__).parent / "studies"
 
@@ -97,6 +97,7 @@ def test_exit_codes(call, toy_file, setting, code):
         (InvalidProblem("A sentence."), 2),
         (NotConverged("A sentence."), 3),
         (Diverged("A sentence."), 1),
+        (Busy("A sentence."), 4),
         (KeyboardInterrupt(), 130),
     ],
 )

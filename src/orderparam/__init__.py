@@ -43,6 +43,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that the command line answers at once where nothing computes."""
+    if name in __all__:
+        import_module("orderparam.support.quiet_imports")
     if name == "data" or name in FAMILIES:
         return import_module(f"orderparam.{name}")
     if name in _HOMES:

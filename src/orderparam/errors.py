@@ -47,3 +47,11 @@ class MissingFile(OrderParamError, FileNotFoundError):
 
 class CorruptFile(OrderParamError, OSError):
     """A file is truncated, altered or not in a format that the library can read."""
+
+
+class UnwritableFile(OrderParamError, OSError):
+    """A file cannot be written: the disk is full, the name too long, or it is not allowed."""
+
+
+class Busy(OrderParamError, BlockingIOError):
+    """Another process is working in the same run folder."""

@@ -20,6 +20,7 @@ from orderparam.support.arguments import (
     refuse,
     truth,
 )
+from orderparam.support.settings import library_settings
 
 
 def solve(
@@ -101,16 +102,11 @@ def simulate(
             f"`{kind.size}`{more}; call simulate(problem, {kind.size}=..., seeds=...)."
         )
     options = {name: value for name, value in sizes.items() if name != kind.size}
-    return kind.experiment(
-        problem,
-        sizes.get(kind.size),
-        seeds,
-        save,
-        integer("seed", seed, least=0),
-        precision=one_of("precision", precision, ("float32", "float64")),
-        progress=truth("progress", progress),
-        **options,
-    )
+    options["progress"] = truth("progress", progress)
+    options["precision"] = one_of("precision", precision, ("float32", "float64"))
+    seed = integer("seed", seed, least=0)
+    with library_settings(precision == "float64"):
+        return kind.experiment(problem, sizes.get(kind.size), seeds, save, seed, **options)
 
 
 def estimate(
@@ -127,7 +123,8 @@ def estimate(
         True
     """
     problem, method, save = _arguments(problem, method, save)
-    return method.estimate(problem, save)
+    with library_settings():
+        return method.estimate(problem, save)
 
 
 def load(path: str | os.PathLike[str]) -> Solution:

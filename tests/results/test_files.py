@@ -1,11 +1,5 @@
 """Files are whole or refused."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orderparam.errors import CorruptFile
-from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution, files, load
-from orderparam.results.files import atomic_write, write_dataset
+from orderparam.errors import CorruptFile, UnwritableFile
+from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution, load, netcdf
+from orderparam.results.netcdf import write_dataset
 
 _DTYPES = ["float64", "float32", "int64", "int8", "uint16", "bool"]
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
@@ -145,51 +139,8 @@ def test_other_schemas_and_foreign_files_are_refused(tmp_path):
         load(tmp_path / "none.nc")
     with pytest.raises(FileNotFoundError, match="no file"):
         load(tmp_path)
-    with pytest.raises(IsADirectoryError, match="is a folder"):
+    with pytest.raises(UnwritableFile, match="is a folder"):
         small().save(tmp_path)
-
-
-def test_an_error_while_writing_keeps_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise RuntimeError("disk full")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        atomic_write(path, fail)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    assert path.read_text() == "old"
-
-
-def test_a_killed_writer_leaves_the_old_file_and_its_leftovers_are_removed(tmp_path):
-    path = small(1.0).save(tmp_path / "a.nc")
-    program = """
-        import os, signal, sys
-        from pathlib import Path
-        sys.path.insert(0, sys.argv[2])
-        from orderparam.results.files import atomic_write
-        def write(temporary):
-            temporary.write_bytes(b"half a file")
-            os.kill(os.getpid(), signal.SIGKILL)
-        atomic_write(Path(sys.argv[1]), write)
-    """
-    source = str(Path(__file__).parents[2] / "src")
-    command = [sys.executable, "-c", textwrap.dedent(program), str(path), source]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
-    leftovers = [p for p in tmp_path.iterdir() if p != path]
-    assert len(leftovers) == 1
-    assert load(path)["loss"].values[0] == 1.0
-    # A file of a living writer (this process) and a file of somebody else stay.
-    head, _, token, end = leftovers[0].name.rsplit(".", 3)
-    living = tmp_path / f"{head}.{os.getpid()}.{token}.{end}"
-    living.write_text("at work")
-    other = tmp_path / ".b.nc.tmp"
-    other.write_text("not ours")
-    small(2.0).save(path)
-    assert load(path)["loss"].values[0] == 2.0
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([living.name, ".b.nc.tmp", "a.nc"])
 
 
 def test_strings_that_come_back_as_objects_become_strings(tmp_path, monkeypatch):
@@ -201,7 +152,7 @@ def test_strings_that_come_back_as_objects_become_strings(tmp_path, monkeypatch)
         dataset = opened(*arguments, **options)
         return dataset.assign_coords(split=dataset["split"].astype(object))
 
-    monkeypatch.setattr(files.xr, "open_dataset", as_objects)
+    monkeypatch.setattr(netcdf.xr, "open_dataset", as_objects)
     split = load(path)["split"]
     assert split.dtype == "<U5"
     assert split.values.tolist() == ["train", "é"]

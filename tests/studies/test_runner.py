@@ -125,6 +125,29 @@ def test_a_damaged_result_is_computed_again(run, toy):
     assert np.isfinite(op.load(path)["loss"].values).all()
 
 
+@pytest.mark.parametrize("name", ["cases.json", "comparison.json"])
+@pytest.mark.parametrize("text", ["", '{"title": 3}', None])
+def test_damaged_lists_are_reported_and_made_anew_from_the_results(run, toy, name, text):
+    first = run()
+    path = first.folder / name
+    before = path.read_text()
+    path.unlink() if text is None else path.write_text(text)
+    said = []
+    assert run(say=said.append).summary == first.summary
+    assert toy.calls == []
+    assert path.read_text() == before
+    reported = any(name in line and "made anew" in line for line in said)
+    assert reported is (name == "cases.json" or text is not None)
+    assert not list(first.folder.glob("*.kept"))
+
+
+def test_force_computes_again_where_the_index_is_damaged(run, toy):
+    folder = run().folder
+    (folder / "cases.json").write_text("")
+    run(force=True)
+    assert len(toy.calls) == 4
+
+
 @pytest.mark.parametrize(
     ("setting", "verdict"),
     [

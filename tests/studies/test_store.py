@@ -21,6 +21,11 @@ def read(path):
     return text
 
 
+def own(path):
+    """The fingerprint that a test's result carries: its text after the colon."""
+    return path.read_text().partition(":")[2]
+
+
 def test_fingerprint_depends_on_values_not_on_order():
     assert fingerprint({"a": 1, "b": [2.5]}) == fingerprint({"b": [2.5], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
@@ -29,22 +34,22 @@ def test_fingerprint_depends_on_values_not_on_order():
 def test_a_result_is_found_only_under_its_fingerprint(tmp_path):
     entry = Entry("a.nc", "one")
     with open_run(tmp_path, "study", {}, force=False) as run:
-        run.plan([], [entry])
+        run.plan([], [entry], own)
         assert run.result(entry, read, elsewhere=True) is None
         run.write("a.nc", "value")
-        run.plan([], [entry])
+        run.plan([], [entry], own)
         assert run.result(entry, read, elsewhere=True) == "value"
-        run.plan([], [Entry("a.nc", "two")])
+        run.plan([], [Entry("a.nc", "two")], own)
         assert run.result(Entry("a.nc", "two"), read, elsewhere=True) is None
 
 
 def test_results_of_other_runs_are_copied_unless_they_are_damaged(tmp_path):
     with open_run(tmp_path, "study", {"x": 1}, force=False) as run:
-        run.plan([], [Entry("a.nc", "one"), Entry("b.nc", "bad")])
+        run.plan([], [Entry("a.nc", "one"), Entry("b.nc", "bad")], own)
         run.write("a.nc", "value")
         run.write("b.nc", "damaged")
     with open_run(tmp_path, "study", {"x": 2}, force=False) as run:
-        run.plan([], [Entry("z.nc", "one"), Entry("y.nc", "bad")])
+        run.plan([], [Entry("z.nc", "one"), Entry("y.nc", "bad")], own)
         assert run.result(Entry("z.nc", "one"), read, elsewhere=False) is None
         assert run.result(Entry("z.nc", "one"), read, elsewhere=True) == "value"
         assert run.result(Entry("y.nc", "bad"), read, elsewhere=True) is None
@@ -55,7 +60,7 @@ def test_force_forgets(tmp_path):
     entry = Entry("a.nc", "one")
     for force, kept in ((False, True), (True, False)):
         with open_run(tmp_path, "study", {}, force=False) as run:
-            run.plan([], [entry])
+            run.plan([], [entry], own)
             run.write("a.nc", "value")
         with open_run(tmp_path, "study", {}, force=force) as run:
             assert (run.folder / "a.nc").exists() is kept
@@ -69,6 +74,39 @@ def test_an_index_cannot_point_outside_its_folder(tmp_path):
         assert run.result(Entry("a.nc", "one"), read, elsewhere=True) is None
     with open_run(tmp_path, "study", {"x": 1}, force=True):
         assert (tmp_path / "secret").exists()
+
+
+@pytest.mark.parametrize("index", [None, "", "{", "[]", '{"results": 3}', "[" * 10**5])
+def test_a_damaged_index_is_made_anew_from_what_the_results_say(tmp_path, index):
+    entries = [Entry(f"{name}.nc", f"of {name}") for name in "abc"]
+    with open_run(tmp_path, "study", {}, force=False) as run:
+        run.plan([], entries, own)
+        for name, text in (("a", "x:of a"), ("b", "y:of another"), ("c", "z")):
+            run.write(f"{name}.nc", text)
+        place = run.folder / "cases.json"
+        place.unlink() if index is None else place.write_text(index)
+    with open_run(tmp_path, "study", {}, force=False) as run:
+        said = run.plan([], entries, own)
+        assert len(said) == 3
+        assert "is damaged" in said[0]
+        assert run.result(entries[0], read, elsewhere=False) == "x:of a"
+        assert [run.result(entry, read, elsewhere=False) for entry in entries[1:]] == [None, None]
+        assert sorted(p.read_text() for p in run.folder.glob("*.kept")) == ["y:of another", "z"]
+        assert run.plan([], entries, own) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"title": "a"}', "[" * 10**5),
+        '{"title": 3, "verdict": "", "claims": [], "cases": []}',
+        '{"title": "a", "verdict": "b", "claims": [], "cases": [{}]}',
+    ],
+)
+def test_a_damaged_summary_is_named(tmp_path, text):
+    (tmp_path / "comparison.json").write_text(text)
+    with pytest.raises(CorruptFile, match=r"comparison\.json .*; run the study again"):
+        read_summary(tmp_path)
 
 
 def test_leftovers_are_removed_when_the_run_is_opened(tmp_path):
@@ -98,7 +136,7 @@ def test_a_folder_has_one_holder(tmp_path):
 def test_runs_are_found_by_the_beginning_of_their_name(tmp_path):
     for x in (1, 2):
         with open_run(tmp_path, "study", {"x": x}, force=False) as run:
-            run.plan([], [])
+            run.plan([], [], own)
     assert find_run(run.folder.name[:-2], tmp_path) == run.folder
     assert find_run(str(run.folder), Path("elsewhere")) == run.folder
     with pytest.raises(InvalidProblem, match="several runs"):

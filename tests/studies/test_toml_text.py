@@ -49,6 +49,15 @@ TABLES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("levels", [65, 300, 10**5])
+def test_deep_toml_is_refused(levels):
+    value = "[" * levels + "]" * levels
+    with pytest.raises(InvalidProblem, match="not valid TOML: more than 64 levels"):
+        parse(f"a = {value}", "study.toml")
+    with pytest.raises(InvalidProblem, match="not a TOML value"):
+        parse_value(value, "a")
+
+
 @given(TABLES)
 def test_what_is_written_reads_back(values):
     assert tomllib.loads(dump(values)) == values

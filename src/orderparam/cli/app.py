@@ -108,16 +108,11 @@ def doctor(as_json: AsJson = False) -> None:
             result = {**vars(test), "passed": test.passed}
             print_json({"devices": devices, "versions": known, "self_test": result})
         else:
-            typer.echo(
+            print(
                 f"Self-test {'passed' if test.passed else 'FAILED'} in {test.seconds:.1f} s: the "
                 f"sampled loss differs from the exact one by {test.relative:.1e} of its start."
             )
         raise typer.Exit(0 if test.passed else FAILED)
-
-
-def main() -> None:
-    """Entry point of the command `orderparam`."""
-    app()
 
 
 def _exit_code(verdict: str) -> int:
@@ -134,8 +129,4 @@ def _show(folder: Path, summary: dict[str, Any], as_json: bool) -> None:
     from orderparam.studies.tables import print_summary
 
     print_summary(summary)
-    typer.echo(f"Report: {report}")
-
-
-if __name__ == "__main__":
-    main()
+    print(f"Report: {report}")

@@ -58,7 +58,7 @@ def check(
         if as_json:
             print_json({"folder": str(out), "checks": results})
         else:
-            typer.echo(f"Tables and figures: {out}")
+            print(f"Tables and figures: {out}")
         raise typer.Exit(0 if all(r["passed"] for r in results.values()) else FAILED)
 
 
@@ -132,7 +132,7 @@ def _print_check(name: str, done: Any) -> None:
         )  # fmt: skip
     Console().print(table)
     verdict = "pass" if done.passed else f"FAIL ({len(done.failures)} of {len(judged)})"
-    typer.echo(f"{name}, regime {done.plan.regime}: {verdict}")
+    print(f"{name}, regime {done.plan.regime}: {verdict}")
 
 
 def _print_transfer(name: str, done: Any) -> None:
@@ -141,7 +141,7 @@ def _print_transfer(name: str, done: Any) -> None:
     for size, losses, best in zip(done.sizes, done.loss.mean(axis=2), done.optima, strict=True):
         table.add_row(str(size), *[f"{loss:.3g}" for loss in losses], f"{best.factor:.3g}")
     Console().print(table)
-    typer.echo(
+    print(
         f"{name}: the optimum {'stays' if done.stays else 'MOVES'} ({done.shift:+.2f} octaves per "
         f"doubling), the best loss {'improves' if done.improves else 'does NOT improve'} with size."
     )

@@ -46,9 +46,9 @@ def scale(
         if as_json:
             print_json(plan.plain())
         elif explain is not None:
-            typer.echo(plan.explain(explain))
+            print(plan.explain(explain))
         else:
-            typer.echo(plan.report())
+            print(plan.report())
 
 
 def read_sizes(text: str) -> dict[str, Any]:

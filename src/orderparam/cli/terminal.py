@@ -8,9 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from orderparam.errors import InvalidProblem, NotConverged, OrderParamError, UnsupportedCombination
+from orderparam.cli.signals import Told, code_of, sentence
+from orderparam.errors import (
+    Busy,
+    InvalidProblem,
+    NotConverged,
+    OrderParamError,
+    UnsupportedCombination,
+)
 
-FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, NOT_CONVERGED, BUSY = 1, 2, 3, 4
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on the output and nothing else.")
 ]
@@ -24,24 +31,28 @@ def explained(as_json: bool) -> Iterator[None]:
     except OrderParamError as error:
         if as_json:
             print_json({"error": type(error).__name__, "message": str(error)})
-        typer.echo(f"Error: {error}", err=True)
-        if isinstance(error, NotConverged):
-            raise typer.Exit(NOT_CONVERGED) from None
-        usage = isinstance(error, InvalidProblem | UnsupportedCombination)
-        raise typer.Exit(USAGE if usage else FAILED) from None
-    except KeyboardInterrupt:
-        typer.echo(
-            "Interrupted. Finished parts are kept; the same command continues with the next one.",
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        say(f"Error: {error}")
+        raise typer.Exit(_exit_code(error)) from None
+    except KeyboardInterrupt as error:
+        say(sentence(code_of(error)))
+        raise typer.Exit(Told(code_of(error))) from None
+
+
+def _exit_code(error: OrderParamError) -> int:
+    """The exit code that stands for an error."""
+    if isinstance(error, Busy):
+        return BUSY
+    if isinstance(error, NotConverged):
+        return NOT_CONVERGED
+    return USAGE if isinstance(error, InvalidProblem | UnsupportedCombination) else FAILED
 
 
 def say(text: str) -> None:
     """A line for people, on the error stream."""
-    typer.echo(text, err=True)
+    print(text, file=sys.stderr)
 
 
 def print_json(content: Any) -> None:
-    """The one document of `--json`."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """The one document of `--json`, in letters that the output can hold."""
+    unicode = str(sys.stdout.encoding).lower().startswith("utf")
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=not unicode) + "\n")

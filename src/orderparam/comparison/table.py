@@ -88,8 +88,7 @@ class Comparison:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write `to_json` to a file, complete or not at all."""
-        text = self.to_json()
-        return atomic_write(path, lambda file: file.write_text(text, encoding="utf-8"))
+        return atomic_write(path, self.to_json())
 
     def plot(self, variable: str | None = None) -> Figure:
         """Theory and experiment on the same axes.

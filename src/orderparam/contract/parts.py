@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 
 from orderparam.contract.save_plan import SavePlan
 from orderparam.errors import Diverged, NotConverged, UnsupportedCombination
@@ -14,6 +13,7 @@ from orderparam.plots import FigureKind
 from orderparam.results import Finding, Pair, Solution, Source, Verdict
 from orderparam.support.arguments import function, instance, refuse, sequence, text
 from orderparam.support.memory import require_memory
+from orderparam.support.settings import library_settings
 
 Claim = Callable[[Sequence[Pair]], list[Finding]]
 """Checks one claim of a paper on all cases of a study."""
@@ -68,12 +68,12 @@ class Method(eqx.Module):
         the same. For parts of a family that need solutions themselves.
         """
         plan = SavePlan() if save is None else save
-        require_memory(
-            self.estimate(problem, plan).memory,
-            f"The problem and the method {self.name}",
-            "save fewer steps, leave out two_time, or lower the size of the method",
-        )
-        with jax.enable_x64(True):
+        with library_settings():
+            require_memory(
+                self.estimate(problem, plan).memory,
+                f"The problem and the method {self.name}",
+                "save fewer steps, leave out two_time, or lower the size of the method",
+            )
             solution = self.solve(problem, plan, seed, progress)
         if throw and not solution.verdict.ok:
             broken = solution.verdict in (Verdict.DIVERGED, Verdict.NON_FINITE)

@@ -1,5 +1,8 @@
 """Small real data, synthetic tasks, and loaders for arrays, files and folders of the user."""
 
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
 from orderparam.data.cifar10 import cifar10
 from orderparam.data.dataset import Data
 from orderparam.data.digits import digits

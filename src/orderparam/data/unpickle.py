@@ -1,29 +1,18 @@
 """Reading one kind of pickle without trusting it: plain containers and number arrays.
 
-A pickle is a program for a small stack machine. Two guards stand before it: only instructions that
-build dict, list, tuple, bytes, str, int, bool and None are let through, and the four names that
-NumPy arrays need lead to the stand-ins below, never to NumPy or to any other code.
+A pickle is a program for a small stack machine. Two guards stand before it: only programs that
+`orderparam.data.instructions` lets through are run, and the four names that NumPy arrays need lead
+to the stand-ins below, never to NumPy or to any other code.
 """
 
 import io
 import pickle
-import pickletools
 from typing import Any, NoReturn
 
 import numpy as np
 
-# fmt: off
-INSTRUCTIONS = frozenset(
-    {
-        "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1",
-        "BININT2", "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES",
-        "SHORT_BINBYTES", "BINBYTES8", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "EMPTY_DICT",
-        "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_TUPLE",
-        "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET",
-        "LONG_BINGET", "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
-    }
-)
-# fmt: on
+from orderparam.data.instructions import check_program
+
 NUMBERS = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"})
 
 
@@ -117,17 +106,12 @@ def read_dict(content: bytes) -> dict[str, Any]:
         >>> read_dict(pickle.dumps({"labels": [1, 2]}))
         {'labels': [1, 2]}
     """
-    for instruction, argument, _ in pickletools.genops(content):
-        if instruction.name not in INSTRUCTIONS:
-            raise pickle.UnpicklingError(f"the instruction {instruction.name} is not admitted")
-        # The reader reserves room for as many remembered objects as this number says.
-        if instruction.name.endswith("PUT") and int(argument or 0) > len(content):
-            raise pickle.UnpicklingError("it reserves more memory than it can use")
+    check_program(content)
     found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     if not isinstance(found, dict):
         raise pickle.UnpicklingError("it holds no dict")
     return {
-        key.decode() if isinstance(key, bytes) else str(key): (
+        key.decode() if isinstance(key, bytes) else key: (
             value.values if isinstance(value, _Array) else value
         )
         for key, value in found.items()

@@ -5,6 +5,9 @@ how everything in a model grows. PyTorch, Optax and Hugging Face models come in 
 adapters, which are imported where they are used.
 """
 
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
 from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
 from orderparam.experts.evidence.coordinate_check import CoordinateCheck, coordinate_check
 from orderparam.experts.evidence.transfer import LearningRateTransfer, learning_rate_transfer

@@ -1,5 +1,8 @@
 """Kernel evolution in wide networks: training of networks at infinite width."""
 
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
 from typing import Never
 
 from orderparam.kernels.methods.alternating import Alternating

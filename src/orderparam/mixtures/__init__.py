@@ -1,5 +1,8 @@
 """Exact learning curves of generalised linear classifiers on Gaussian mixtures."""
 
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

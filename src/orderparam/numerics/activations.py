@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.numerics.references import Reference, reference, resolved
 from orderparam.support.arguments import (
     function,
     one_line,
@@ -25,6 +27,7 @@ from orderparam.support.arguments import (
     text,
     truth,
 )
+from orderparam.support.settings import library_settings
 from orderparam.support.values import attribute
 
 _GRID = np.linspace(-6.0, 6.0, 4097).reshape(17, 241)
@@ -68,11 +71,30 @@ class Activation:
         """φ'(h), entry by entry."""
         return jax.jvp(self.function, (h,), (jnp.ones_like(h),))[1]
 
+    def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Any, ...]]:
+        """For other processes; a named one is the same value there, with its compiled programs."""
+        named = self.name in _NAMED or self.name == "scaled_tanh"
+        if named and activation(self.config()) is self:
+            return activation, (self.config(),)
+        rest = (self.parameters, self.smooth, self.linear)
+        return _restored, (self.name, reference(self.function), rest)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
+        """Itself, since it never changes."""
+        return self
+
     def config(self) -> str:
         """The name with its parameters; `activation` reads it back for named ones."""
         if not self.parameters:
             return self.name
         return f"{self.name}({', '.join(repr(value) for value in self.parameters)})"
+
+
+def _restored(
+    name: str, found: Reference | Callable[..., Any], rest: tuple[Any, ...]
+) -> Activation:
+    """An activation from what a pickle keeps of it."""
+    return Activation(name, resolved(found), *rest)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -173,7 +195,7 @@ def _by_name(spec: str) -> Activation:
 
 def _by_function(function: Callable[[Array], Array]) -> Activation:
     label = str(attribute(function, "__qualname__") or type(function).__name__)
-    with jax.enable_x64(True):
+    with library_settings():
         values, slopes = _on_grid(function, label)
     _require_elementwise(function, label, values)
     # Ten digits, so that the last bits of another machine do not change the name.
@@ -223,7 +245,7 @@ def _require_elementwise(
     function: Callable[[Array], Array], label: str, values: Float[np.ndarray, "row column"]
 ) -> None:
     """Reject a function that mixes entries, such as a softmax: part of the grid must do."""
-    with jax.enable_x64(True):
+    with library_settings():
         alone = np.asarray(function(jnp.asarray(_GRID[3:5, 100:107])))
     if alone.shape != (2, 7) or not np.allclose(alone, values[3:5, 100:107], rtol=1e-9, atol=1e-12):
         raise InvalidProblem(

@@ -1,5 +1,8 @@
 """One-pass SGD of two-layer networks: overlaps of student and teacher."""
 
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
 from typing import Never
 
 from orderparam.online.analysis.escape import EscapeLaw, escape_law

@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Float, Shaped
 
 from orderparam.errors import InvalidProblem
-from orderparam.results.files import SCHEMA_VERSION
+from orderparam.results.netcdf import SCHEMA_VERSION
 from orderparam.results.plain import plain
 from orderparam.results.solution import Solution
 from orderparam.results.uncertainty import ERRORS

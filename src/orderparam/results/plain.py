@@ -1,14 +1,19 @@
 """Descriptions as plain JSON values."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from orderparam.errors import InvalidProblem
+from orderparam.errors import CorruptFile, InvalidProblem
+
+DEEPEST = 64
+"""Levels of lists and mappings in a description; far from the depth at which Python gives up."""
 
 
-def plain(value: Any, where: str) -> Any:
+def plain(value: Any, where: str, levels: int = DEEPEST) -> Any:
     """Turn NumPy numbers, arrays, tuples and mappings into JSON values.
 
     JSON has no infinite numbers: they become the strings `"nan"`, `"inf"` and `"-inf"`.
@@ -16,13 +21,18 @@ def plain(value: Any, where: str) -> Any:
     Args:
         value: What to convert.
         where: Name of `value`, for the message.
+        levels: How many levels of lists and mappings it may have.
 
     Returns:
         Only `dict`, `list`, `str`, `int`, `float`, `bool` and `None`.
 
     Raises:
-        InvalidProblem: If a part is of another type, or a key is not a string.
+        InvalidProblem: If a part is of another type, a key is not a string, or it is too deep.
     """
+    if levels < 0:
+        raise InvalidProblem(
+            f"The description `{where[:60]}...` has more than {DEEPEST} levels; make it flatter."
+        )
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if value is None or isinstance(value, bool | int):
@@ -32,7 +42,7 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, float):
         return value if np.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
-        return [plain(part, f"{where}[{i}]") for i, part in enumerate(value)]
+        return [plain(part, f"{where}[{i}]", levels - 1) for i, part in enumerate(value)]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -40,11 +50,59 @@ def plain(value: Any, where: str) -> Any:
                     f"The mapping `{where}` has the key {key!r}, but keys must be strings; write "
                     "it as a string."
                 )
-        return {str(key): plain(part, f"{where}.{key}") for key, part in value.items()}
+        return {str(key): plain(part, f"{where}.{key}", levels - 1) for key, part in value.items()}
     raise InvalidProblem(
         f"The value of `{where}` is of type {type(value).__name__}, but descriptions hold numbers, "
         "strings, booleans, None, lists and mappings; convert it to one of them."
     )
+
+
+def parsed(text: str | bytes, where: str, kind: type = dict) -> Any:
+    """Read JSON that somebody else may have written.
+
+    Args:
+        text: The JSON text, UTF-8 if it is bytes.
+        where: What it is, for the message: "The file PATH".
+        kind: The type that it must have.
+
+    Returns:
+        Its plain value, at most `DEEPEST` levels deep, with strings that can be printed.
+
+    Raises:
+        CorruptFile: If it is anything else.
+    """
+    try:
+        found = json.loads(text)
+        require_levels(found)
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    # RecursionError is what Python says of lists within lists within lists.
+    except (ValueError, RecursionError) as error:
+        raise CorruptFile(
+            f"{where} cannot be read as JSON ({str(error)[:100]}); restore it from a copy or make "
+            "it anew."
+        ) from None
+    if not isinstance(found, kind):
+        raise CorruptFile(
+            f"{where} holds a {type(found).__name__}, but a {kind.__name__} is needed; restore it "
+            "from a copy or make it anew."
+        )
+    return found
+
+
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Read a file of JSON; errors as in `parsed`, and `OSError` where it cannot be opened."""
+    return parsed(path.read_bytes(), f"The file {path}", kind)
+
+
+def require_levels(value: Any) -> None:
+    """Raise `ValueError` for values that are too deep; a function that calls itself would fail."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inner = [list(v.values()) if isinstance(v, dict) else v for v in level]
+        level = [part for v in inner if isinstance(v, list) for part in v]
+        if not level:
+            return
+    raise ValueError(f"more than {DEEPEST} levels")
 
 
 def first_difference(left: Any, right: Any, where: str) -> str | None:

@@ -117,6 +117,8 @@ def _final_loss(dataset: xr.Dataset) -> list[str]:
     if "loss" not in dataset or "time" not in dataset["loss"].dims or not dataset.sizes["time"]:
         return []
     loss = dataset["loss"].isel(time=-1)
+    if loss.dtype.kind != "f":
+        return []
     if loss.ndim == 0:
         error = total_error(dataset, "loss").isel(time=-1).item()
         return [with_error(loss.item(), error)]

@@ -9,15 +9,23 @@ import numpy as np
 import xarray as xr
 
 from orderparam.errors import CorruptFile
-from orderparam.results.files import read_dataset, write_dataset
+from orderparam.results.netcdf import read_dataset, write_dataset
+from orderparam.results.plain import parsed
 from orderparam.results.screen import screen, screen_html
 from orderparam.results.uncertainty import quantities, total_error
 from orderparam.results.verdict import Verdict
+from orderparam.support.arguments import checked_path
 
 _NEEDED = (
     *("family", "kind", "problem", "method", "seed", "verdict", "message"),
     *("diagnostics", "sources"),
 )
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("seed", "schema_version"), (int,)),
+    **dict.fromkeys(("wall_time", "compile_time"), (int, float)),
+}
+_JSON: dict[str, type] = {"problem": dict, "method": dict, "diagnostics": dict, "sources": list}
+_WORDS = {"kind": ("theory", "experiment"), "verdict": tuple(v.value for v in Verdict)}
 
 
 class Solution:
@@ -117,8 +125,13 @@ class Solution:
         return name in self._dataset.variables
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write one NetCDF file, complete or not at all; an older file is replaced at the end."""
-        return write_dataset(self._dataset, path)
+        """Write one NetCDF file, complete or not at all; an older file is replaced at the end.
+
+        Raises:
+            UnwritableFile: If the disk is full or the place cannot be written to; an older file
+                is unchanged then.
+        """
+        return write_dataset(self._dataset, checked_path("path", path))
 
     def __repr__(self) -> str:
         """The status screen."""
@@ -149,4 +162,20 @@ def load(path: str | os.PathLike[str]) -> Solution:
             f"The file {path} lacks the attribute {missing[0]!r} that every result has; it was "
             "not written by `Solution.save`, so give one that was."
         )
+    for name, value in dataset.attrs.items():
+        known = isinstance(value, _NUMBERS.get(name, (str,)))
+        if not known or value not in _WORDS.get(name, (value,)):
+            raise _foreign(path, name, f"is {value!r}"[:80])
+    for name, kind in _JSON.items():
+        parsed(dataset.attrs[name], f"The attribute {name!r} of the file {path}", kind)
+    if not all(isinstance(key, str) for key in json.loads(dataset.attrs["sources"])):
+        raise _foreign(path, "sources", "holds other things than names")
     return Solution(dataset)
+
+
+def _foreign(path: str | os.PathLike[str], name: str, found: str) -> CorruptFile:
+    """The error for an attribute that no result has."""
+    return CorruptFile(
+        f"The attribute {name!r} of the file {path} {found}, which no result of this version "
+        "says; ask for a file written by `Solution.save`, or take the version that wrote it."
+    )

@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orderparam.errors import OrderParamError
+from orderparam.errors import Busy, InvalidProblem
 from orderparam.results.files import atomic_write
-
-
-class Busy(OrderParamError, BlockingIOError):
-    """Another process is working in the same run folder."""
 
 
 def write_file(path: Path, content: str | bytes) -> Path:
@@ -24,8 +20,7 @@ def write_file(path: Path, content: str | bytes) -> Path:
     Returns:
         `path`.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    return atomic_write(path, lambda temporary: temporary.write_bytes(data))
+    return atomic_write(path, content)
 
 
 def remove_leftovers(folder: Path) -> int:
@@ -48,8 +43,15 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         Busy: If another process holds it.
+        InvalidProblem: If the folder cannot be written to.
     """
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InvalidProblem(
+            f"The folder {folder} cannot be written to ({error.strerror}); name another store "
+            "with --out."
+        ) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ from typing import Any
 import orderparam as op
 from orderparam.comparison import Comparison
 from orderparam.contract import Family
-from orderparam.errors import OrderParamError
+from orderparam.errors import CorruptFile, OrderParamError
 from orderparam.results import Solution, Verdict
 from orderparam.studies.building import builder as builder_of
 from orderparam.studies.cases import Case, build_cases, estimate
@@ -19,6 +19,7 @@ from orderparam.studies.outcome import Outcome, summary
 from orderparam.studies.report import report
 from orderparam.studies.schema import Source, Study
 from orderparam.studies.store import Entry, Run, open_run
+from orderparam.studies.summary import SUMMARY, read_summary_file
 from orderparam.studies.toml_text import dump
 
 Say = Callable[[str], None]
@@ -77,13 +78,35 @@ def run_study(
     inputs = {key: value for key, value in resolved.items() if key in _DECIDING}
     with open_run(store, study.name, inputs, force=force) as run:
         run.write("study.toml", dump(resolved))
-        run.plan(
+        _report_damage(run, say)
+        damaged = run.plan(
             [{"case": case.number, "label": case.label, "values": case.values} for case in cases],
             [entry for case in cases for entry in case.entries],
+            _fingerprint_of,
         )
+        for sentence in damaged:
+            say(sentence)
         steps = _Steps(run, study, progress, say, reuse=not force)
         outcomes = [steps.outcome(case) for case in cases]
         return _finish(run, study, outcomes, builder.family)
+
+
+def _fingerprint_of(path: Path) -> str:
+    """The fingerprint that a result carries; empty where it cannot be read."""
+    try:
+        return str(op.load(path).dataset.attrs.get("fingerprint", ""))
+    except CorruptFile:
+        return ""
+
+
+def _report_damage(run: Run, say: Say) -> None:
+    """Say where the verdicts of an earlier run cannot be read; they are written anew anyway."""
+    try:
+        read_summary_file(run.folder)
+    except FileNotFoundError:
+        return
+    except CorruptFile as error:
+        say(f"{str(error).partition(';')[0]}; it is made anew from the results.")
 
 
 def _announce(study: Study, cases: Sequence[Case], say: Say) -> None:
@@ -144,7 +167,8 @@ class _Steps:
         solution = compute()
         if solution.verdict is Verdict.CANCELLED:
             raise KeyboardInterrupt
-        solution.save(self.run.folder / entry.file)
+        marked = solution.dataset.assign_attrs(fingerprint=entry.fingerprint)
+        Solution(marked).save(self.run.folder / entry.file)
         return solution
 
     def _solve(self, case: Case) -> Solution:
@@ -174,7 +198,7 @@ def _finish(run: Run, study: Study, outcomes: Sequence[Outcome], family: Family)
     """Write what follows from the results: table, figures, circumstances and report."""
     content = summary(study, outcomes, findings(study, family.claims, outcomes))
     where = environment(outcomes)
-    run.write_json("comparison.json", content)
+    run.write_json(SUMMARY, content)
     run.write_json("environment.json", where)
     figures = draw(run, study.figures, family.figures, outcomes)
     run.write("report.html", report(study, content, figures, where, outcomes))

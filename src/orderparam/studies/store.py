@@ -2,7 +2,8 @@
 
 Results are found by the fingerprint of everything they depend on. `cases.json` is written before
 the work starts and says which fingerprint each file has or will have, so a file that exists is
-the result that was planned, and an interrupted run continues with the first missing one.
+the result that was planned, and an interrupted run continues with the first missing one. Results
+carry their fingerprint themselves too, so that a damaged index is made anew from them.
 """
 
 import hashlib
@@ -11,10 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 from typing import Any, TypeVar
 
 from orderparam.errors import CorruptFile, InvalidProblem
+from orderparam.results.plain import read_json
 from orderparam.studies.files import locked, remove_leftovers, write_file
+from orderparam.studies.summary import read_summary_file
 
 INDEX = "cases.json"
 Result = TypeVar("Result")
@@ -46,19 +50,42 @@ class Run:
     folder: Path
     store: Path
 
-    def plan(self, cases: Sequence[Mapping[str, Any]], entries: Sequence[Entry]) -> None:
+    def plan(
+        self,
+        cases: Sequence[Mapping[str, Any]],
+        entries: Sequence[Entry],
+        fingerprint_of: Callable[[Path], str],
+    ) -> list[str]:
         """Write the index; files that belong to other inputs are removed first.
+
+        A file that the index does not know, because it is damaged, is asked itself. What cannot
+        say what it belongs to is set aside, never removed.
 
         Args:
             cases: What `cases.json` shall say about each case.
             entries: All results that belong to the run.
+            fingerprint_of: The fingerprint that a result carries itself, empty if it has none.
+
+        Returns:
+            One sentence for each thing that was damaged, and what became of it.
         """
-        previous = _index(self.folder)
+        previous, said = _index(self.folder), []
+        if previous is None and any((self.folder / entry.file).exists() for entry in entries):
+            said.append(f"The index {self.folder / INDEX} is damaged; it is made anew.")
         for entry in entries:
-            if previous.get(entry.file) != entry.fingerprint:
-                (self.folder / entry.file).unlink(missing_ok=True)
+            path = self.folder / entry.file
+            known = (previous or {}).get(entry.file)
+            if not path.exists() or known == entry.fingerprint:
+                continue
+            if known is not None:
+                path.unlink()
+            elif fingerprint_of(path) != entry.fingerprint:
+                aside = path.with_name(f"{path.name}.{fingerprint({'at': time_ns()})[:8]}.kept")
+                path.replace(aside)
+                said.append(f"The result {path} does not say what it belongs to; see {aside.name}.")
         results = {entry.file: entry.fingerprint for entry in entries}
         self.write_json(INDEX, {"cases": list(cases), "results": results})
+        return said
 
     def result(
         self, entry: Entry, load: Callable[[Path], Result], *, elsewhere: bool
@@ -95,7 +122,7 @@ class Run:
         for folder in sorted(path.parent for path in self.store.glob(f"*/{INDEX}")):
             if folder == self.folder:
                 continue
-            for file, known in _index(folder).items():
+            for file, known in (_index(folder) or {}).items():
                 if known == wanted and (folder / file).is_file():
                     return folder / file
         return None
@@ -129,7 +156,8 @@ def open_run(store: Path, name: str, inputs: Mapping[str, Any], *, force: bool) 
     with locked(folder):
         remove_leftovers(folder)
         if force:
-            for file in _index(folder):
+            known = _index(folder)
+            for file in [path.name for path in folder.glob("*.nc")] if known is None else known:
                 (folder / file).unlink(missing_ok=True)
         yield Run(folder, store)
 
@@ -167,26 +195,20 @@ def read_summary(folder: Path) -> dict[str, Any]:
         InvalidProblem: If the run has not finished.
         CorruptFile: If its file is not what a run writes.
     """
-    path = folder / "comparison.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_summary_file(folder)
     except FileNotFoundError:
         raise InvalidProblem(
             f"The run in {folder} has not finished; start the same study again, which keeps what "
             "is done and computes the rest."
         ) from None
-    except ValueError:
-        raise CorruptFile(
-            f"The file {path} is not JSON; run the study again, which writes it anew from the "
-            "results."
-        ) from None
 
 
-def _index(folder: Path) -> dict[str, str]:
-    """File names and fingerprints in a run's index; empty when there is none to read."""
+def _index(folder: Path) -> dict[str, str] | None:
+    """File names and fingerprints in a run's index; `None` when there is none to read."""
     try:
-        results = json.loads((folder / INDEX).read_text(encoding="utf-8"))["results"]
+        results = read_json(folder / INDEX)["results"]
         # Only plain file names: an index must not be able to point outside its own folder.
         return {file: str(known) for file, known in results.items() if Path(file).name == file}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return {}
+    except (OSError, CorruptFile, KeyError, AttributeError):
+        return None

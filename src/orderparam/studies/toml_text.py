@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orderparam.errors import InvalidProblem
+from orderparam.results.plain import DEEPEST, require_levels
 
 Path = tuple[str, ...]
 
@@ -24,7 +25,7 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
         InvalidProblem: If the text is not TOML; the message names line and column.
     """
     try:
-        values = tomllib.loads(text)
+        values = _loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidProblem(
             f"Study file {name} is not valid TOML: {error}. Correct that line; strings need "
@@ -40,12 +41,24 @@ def parse_value(text: str, path: str) -> Any:
         InvalidProblem: If the text is not a TOML value.
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         raise InvalidProblem(
             f"`--set {path}={text}` is not a TOML value; write numbers plainly (0.5), strings in "
             f"quotes (--set '{path}=\"{text}\"'), lists in brackets ([1, 2]), and true or false."
         ) from None
+
+
+def _loads(text: str) -> dict[str, Any]:
+    """TOML whose lists and tables are not nested without bound, which would end in other errors."""
+    try:
+        found = tomllib.loads(text)
+        require_levels(found)
+    except tomllib.TOMLDecodeError:
+        raise
+    except (RecursionError, ValueError):
+        raise tomllib.TOMLDecodeError(f"more than {DEEPEST} levels in one value") from None
+    return found
 
 
 def normal(path: Path) -> Path:
@@ -73,7 +86,7 @@ def _lines(text: str) -> Iterator[tuple[Path, int]]:
             start = number
         statement += line + "\n"
         try:
-            parsed = tomllib.loads(statement)
+            parsed = _loads(statement)
         except tomllib.TOMLDecodeError:
             continue  # a list or a string that goes on in the next line
         is_header = statement.lstrip().startswith("[")

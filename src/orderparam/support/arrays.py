@@ -69,12 +69,13 @@ def _read(name: str, value: Any) -> np.ndarray:
     """The numbers as NumPy reads them, refused where they are none."""
     if isinstance(value, bytes | bytearray | memoryview):
         raise refuse(name, value, "an array of real numbers", "give no bytes")
-    if isinstance(value, np.ma.MaskedArray):
-        raise refuse(name, value, "an array without a mask", "fill or drop the masked entries")
     try:
-        found = np.asarray(value)
+        found = None if _has_mask(value) else np.asanyarray(value)
     except Exception:  # rows of unequal length, or the value's own code
         raise refuse(name, value, "an array of real numbers", "give rows of equal length") from None
+    if found is None or isinstance(found, np.ma.MaskedArray):
+        raise refuse(name, value, "an array without a mask", "fill or drop the masked entries")
+    found = np.asarray(found)
     if found.dtype.kind not in "uif":
         kind = {"b": "booleans", "c": "complex numbers", "U": "text", "S": "bytes"}
         said = kind.get(found.dtype.kind, f"values that are none, {shown(value)}")
@@ -87,6 +88,15 @@ def _read(name: str, value: Any) -> np.ndarray:
     return found
 
 
+def _has_mask(value: Any) -> bool:
+    """Whether there is a masked array in it; NumPy would join rows by what is under the mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        return True
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | np.ndarray):
+        return False
+    return any(_has_mask(entry) for entry in value if not isinstance(entry, float | int))
+
+
 def _no_number(entry: Any) -> bool:
     """Whether NumPy would turn an entry of a list into a number that is none."""
     return isinstance(entry, bool | np.bool_ | np.ma.MaskedArray)
@@ -95,11 +105,11 @@ def _no_number(entry: Any) -> bool:
 def class_numbers(name: str, value: Any, length: int) -> Int[np.ndarray, " sample"]:
     """Classes 0, 1, ... in place of one integer, word, boolean or finite number per sample."""
     try:
-        found = np.asarray(value)
+        found = np.asarray(None) if _has_mask(value) else np.asanyarray(value)
     except Exception:  # rows of unequal length, or the value's own code
         found = np.asarray(None)
     good = found.dtype.kind in "biuU" or (found.dtype.kind == "f" and np.isfinite(found).all())
-    if isinstance(value, np.ma.MaskedArray) or not good or found.shape != (length,):
+    if isinstance(found, np.ma.MaskedArray) or not good or found.shape != (length,):
         allowed = f"one integer or word for each of {length} samples"
         raise refuse(name, value, allowed, "give as many as samples")
     return np.unique(found, return_inverse=True)[1]

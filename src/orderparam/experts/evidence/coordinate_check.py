@@ -82,12 +82,12 @@ class CoordinateCheck:
         self.solution.save(place / "coordcheck.nc")
         texts = {"exponents.csv": self.csv(), "exponents.json": json.dumps(self.plain(), indent=1)}
         for name, text in texts.items():
-            atomic_write(place / name, lambda path, text=text: path.write_text(text, "utf-8"))
+            atomic_write(place / name, text)
         self.plan.save(place / "plan.json")
         figures = check_figures(self.solution, self.exponents, self.plan)
         for name, figure in figures.items():
             data = export(figure, "png")
-            atomic_write(place / f"{name}.png", lambda path, data=data: path.write_bytes(data))
+            atomic_write(place / f"{name}.png", data)
         return place
 
 

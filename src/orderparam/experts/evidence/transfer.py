@@ -77,9 +77,9 @@ class LearningRateTransfer:
         """Write `transfer.json` and `transfer.png`."""
         place = Path(folder)
         text = json.dumps(self.plain(), indent=1)
-        atomic_write(place / "transfer.json", lambda path: path.write_text(text, "utf-8"))
+        atomic_write(place / "transfer.json", text)
         data = export(transfer_figure(self), "png")
-        atomic_write(place / "transfer.png", lambda path: path.write_bytes(data))
+        atomic_write(place / "transfer.png", data)
         return place
 
 

@@ -1,6 +1,5 @@
 """The plan: what to multiply the tuned values of the base with, to read, compare and keep."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.report import report
 from orderparam.experts.rules.shape import Shape
 from orderparam.results.files import atomic_write
+from orderparam.results.plain import parsed
 
 __all__ = ["TABLE_VERSION", "Entry", "ScalingPlan"]
 
@@ -47,7 +47,7 @@ class ScalingPlan(PlanContents):
             CorruptFile: If the text is not a plan of this version of the table.
         """
         try:
-            read = json.loads(text)
+            read = parsed(text, "The text of a scaling plan")
             version = read["table_version"]
             if version != TABLE_VERSION:
                 raise CorruptFile(
@@ -69,8 +69,7 @@ class ScalingPlan(PlanContents):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the plan as a JSON file, complete or not at all."""
-        text = self.to_json()
-        return atomic_write(path, lambda place: place.write_text(text, encoding="utf-8"))
+        return atomic_write(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -22,6 +22,7 @@ from orderparam.kernels.experiment.training import (
 )
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.support.progress import progress as progress_bar
+from orderparam.support.settings import library_settings
 
 _GROUP_BYTES = 2**31  # memory for networks trained at once on an accelerator
 _BLOCK_WORK = 5e10  # floating point operations between two looks at a run: about a second
@@ -49,8 +50,8 @@ def train_networks(
     grid = save.grid(problem.steps)
     recorder = Recorder(problem, widths, counts, grid, save, precision)
     total = int(grid[-1]) * sum(counts)
-    scope = jax.enable_x64(precision == "float64"), jax.default_matmul_precision("highest")
-    with scope[0], scope[1], progress_bar(total, "training networks", progress) as done:
+    scope = library_settings(precision == "float64")
+    with scope, progress_bar(total, "training networks", progress) as done:
         device = next(iter(jnp.zeros(()).devices()))
         for i, (width, count) in enumerate(zip(widths, counts, strict=True)):
             task = _task(problem, precision, width, parameterization)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import jax
 import numpy as np
 
 from orderparam.contract import SavePlan
@@ -19,6 +18,7 @@ from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
 from orderparam.support.progress import progress as progress_bar
+from orderparam.support.settings import library_settings
 
 Point = tuple[float, float]
 
@@ -89,7 +89,7 @@ def batched(
         (g, rate): replace(problem, gamma0=g, learning_rate=rate)
         for g, rate in itertools.product(strengths, rates)
     }
-    with jax.enable_x64(True):
+    with library_settings():
         start, active = time.perf_counter(), kernels_at_start(problem).active
         runs = _runs(list(problems.values()), method, plan, seed, progress)
         return {

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from orderparam.kernels.model.losses import loss_named
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.support.settings import library_settings
 
 Arrays = dict[str, Float[np.ndarray, "..."]]
 
@@ -51,7 +51,7 @@ def _losses(
     """Losses and error signals in double precision, whatever the caller's setting."""
     data, loss = problem.data, loss_named(problem.loss)
     out: Arrays = {}
-    with jax.enable_x64(True):
+    with library_settings():
         if train:
             y = data.targets()
             out["Delta"] = np.asarray(loss.signal(f[..., :train, :], y))

@@ -7,13 +7,13 @@ the engine.
 
 import itertools
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from orderparam.errors import UnsupportedCombination
 from orderparam.numerics.activations import activation, values_and_slopes
 from orderparam.results import Solution
+from orderparam.support.settings import library_settings
 
 LARGEST = 10**7
 """Points of the quadrature that are formed at once."""
@@ -60,7 +60,7 @@ def first_predictions(
     gamma0, rate = problem["gamma0"], problem["learning_rate"] / count
     values = []
     for _ in range(steps + 1):
-        with jax.enable_x64(True):
+        with library_settings():
             features, slopes = map(np.asarray, values_and_slopes(phi, h))
         values.append(features @ (weights * w) / gamma0)
         delta = rate * gamma0 * (y - values[-1])

@@ -21,6 +21,7 @@ from orderparam.mixtures.theory.separability import bracketed_root
 from orderparam.numerics.linear import solve
 from orderparam.results import Solution
 from orderparam.support.arguments import instance, optional, probability
+from orderparam.support.settings import library_settings
 
 _LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28
 _MOST_ALPHA = 1e3
@@ -81,7 +82,7 @@ def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensi
             "and `strength`."
         )
     method = SaddlePoint(tolerance=1e-12) if method is None else method
-    with jax.enable_x64(True):
+    with library_settings():
         setup = make_setup(problem, method.nodes)
         alpha, strength = problem.points()
         packed, residual, _ = method.find(setup, alpha, strength)

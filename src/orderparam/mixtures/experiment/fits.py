@@ -19,6 +19,7 @@ from orderparam.mixtures.experiment.kinks import kinked
 from orderparam.mixtures.model.losses import HardMargin, Hinge, Loss, Squared
 from orderparam.mixtures.model.penalties import L2, CustomPenalty, ElasticNet, Penalty
 from orderparam.mixtures.model.smooth import CustomLoss, Logistic, Softmax
+from orderparam.support.settings import library_settings
 
 _NEWTON = 250
 _HARD = 1e8
@@ -161,7 +162,7 @@ def penalty_prox(penalty: Penalty, strength: float) -> Callable[[np.ndarray, flo
     if isinstance(penalty, CustomPenalty):
 
         def custom(B: np.ndarray, curvature: float) -> np.ndarray:
-            with jax.enable_x64(True):
+            with library_settings():
                 return np.asarray(
                     _custom_prox(penalty, B, np.full_like(B, curvature), np.asarray(strength))
                 )
@@ -182,7 +183,7 @@ def derivative(loss: Loss) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         fun = loss.fun
 
         def custom(y: np.ndarray, z: np.ndarray) -> np.ndarray:
-            with jax.enable_x64(True):
+            with library_settings():
                 return np.asarray(_custom_slope(fun, y, z))
 
         return custom

@@ -18,6 +18,7 @@ from orderparam.mixtures.experiment.forces import balanced
 from orderparam.mixtures.model.penalties import CustomPenalty, ElasticNet
 from orderparam.mixtures.model.sampling import Instance, Sample
 from orderparam.mixtures.problem import MixtureERM
+from orderparam.support.settings import library_settings
 
 _HUGE = 1e12
 
@@ -127,7 +128,7 @@ class _Kernel:
         self, omega: Float[np.ndarray, "sample output"], V: np.ndarray, guess: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bias, and `f` and `-df/domega` of every sample at that bias."""
-        with jax.enable_x64(True):
+        with library_settings():
             arrays = (self.code, self.importance, self.sample.cluster, omega, V, guess)
             done = balanced(
                 self.problem.loss, self.problem.fit_bias, *(jnp.asarray(a) for a in arrays)
@@ -165,7 +166,7 @@ class _Kernel:
         self, penalty: CustomPenalty, B: Float[np.ndarray, "output dimension"], hats: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Its proximal operator, and the derivative of that by `jax`."""
-        with jax.enable_x64(True):
+        with library_settings():
             A = jnp.asarray(np.einsum("k,kd->d", hats[:, 0, 0], self.at.variances))
             W, slope = jax.jvp(
                 lambda one: penalty.prox(one, A, self.strength),

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
@@ -19,6 +18,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.custom import users_code
 from orderparam.support.arguments import function, integer, real, text
 from orderparam.support.memory import require_numbers
+from orderparam.support.settings import library_settings
 
 Prox = Callable[..., Any]
 
@@ -138,7 +138,7 @@ class CustomPenalty(Separable):
 
     def _check(self) -> None:
         """Compare the proximal operator with the objective on a grid."""
-        with jax.enable_x64(True):
+        with library_settings():
             grid = jnp.asarray(np.linspace(-6, 6, 4801))
             values = self.value(grid)
             middle = self.value((grid[:-200] + grid[200:]) / 2)

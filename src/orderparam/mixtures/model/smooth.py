@@ -24,6 +24,7 @@ from orderparam.mixtures.model.losses import (
 from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
 from orderparam.numerics.linear import root
 from orderparam.support.arguments import function, optional, text
+from orderparam.support.settings import library_settings
 
 
 class Scalar(Loss):
@@ -103,7 +104,7 @@ class CustomLoss(Scalar):
         self.prox = optional(function, "prox", prox, "y, omega and V")
         self.label = text("label", label)
         # Looks for a midpoint above its chord, and for proximal points that do not minimise.
-        with users_code(f"The functions of the loss {self.label!r}"), jax.enable_x64(True):
+        with users_code(f"The functions of the loss {self.label!r}"), library_settings():
             check_convex(self.fun, self.label)
             if self.prox is not None:
                 check_prox(self.fun, self.prox, self.label)

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
@@ -16,6 +15,7 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.support.arguments import integer, one_of, probability, truth
+from orderparam.support.settings import library_settings
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _calibrated(problem: TeacherStudent, numbers: Any, margin: float) -> float:
         centering=numbers.offset,
         batch_size=problem.batch_size,
     )
-    with jax.enable_x64(True):
+    with library_settings():
         solved = OverlapODE(margin=margin).solve(run, SavePlan(steps=2), 0, False)
     time = float(solved["escape_time"])
     if not math.isfinite(time):

@@ -14,6 +14,7 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.flow import Rule, fixed_of, velocity
 from orderparam.online.theory.moments import State
+from orderparam.support.settings import library_settings
 
 _MARGINAL = 1e-6
 """Growth, relative to the largest rate, that rounding of the solution's zero modes explains."""
@@ -40,7 +41,7 @@ def critical_learning_rate(problem: TeacherStudent) -> float:
     Source: docs/theory/online.md, Stability limit and noise floor.
     """
     at = _zero_loss(checked_problem(problem))
-    with jax.enable_x64(True):
+    with library_settings():
         flow, noise = (np.asarray(part) for part in _jacobians(problem, at))
     largest = _MARGINAL * np.abs(np.linalg.eigvals(flow)).max()
 

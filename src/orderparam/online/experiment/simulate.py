@@ -19,6 +19,7 @@ from orderparam.results import Coordinate, Solution, Variable, Verdict, build_so
 from orderparam.support.arguments import one_of, optional, sizes_and_runs
 from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
+from orderparam.support.settings import library_settings
 
 OPTIONS = ("simulator", "inputs", "inputs_as")
 SIMULATORS = ("direct", "chain")
@@ -74,8 +75,7 @@ def simulate_students(
     times = problem.times(save)
     total = sum(n * k * (problem.start.draws or 1) for n, k in zip(sizes, counts, strict=True))
     with (
-        jax.enable_x64(precision == "float64"),
-        jax.default_matmul_precision("highest"),
+        library_settings(precision == "float64"),
         progress_bar(int(total * times[-1]), "one-pass SGD", progress) as done,
     ):
         parts = [

@@ -1,6 +1,5 @@
 """What follows from overlaps: losses and alignment, the same for theory and runs."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +7,7 @@ from jaxtyping import Float
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.flow import fixed_of, population_loss
 from orderparam.online.theory.moments import State
+from orderparam.support.settings import library_settings
 
 
 def measured(
@@ -50,7 +50,7 @@ def losses(
     problem: TeacherStudent, Q: np.ndarray, M: np.ndarray, T: np.ndarray, A: np.ndarray
 ) -> Float[np.ndarray, " point"]:
     """The population loss at many states, in float64 whatever the caller's setting."""
-    with jax.enable_x64(True):
+    with library_settings():
         states = State(*(jnp.asarray(part, jnp.float64) for part in (Q, M, A)))
         fixed = fixed_of(problem, jnp.asarray(T, jnp.float64))
         return np.asarray(population_loss(states, fixed, problem.activation))
