@@ -26,7 +26,6 @@ _SMALL = 4000
 """Entries up to which the hinge loss is solved to rounding; support vectors stop at 1e-5."""
 
 
-
 class Classifier(NamedTuple):
     """A fitted classifier: outputs `W x / sqrt(d) + b`, one for two classes or one a class."""
 

@@ -79,8 +79,8 @@ def integrated(
         starts: Initial states, what stays constant, and the modes if these are integrated.
     """
     times = problem.times(save)
-    levels = levels_of(problem, method.sgd_noise, method.margin, method.rest)
-    steps = Steps(method.rtol, method.atol, method.max_steps)
+    levels, known = levels_of(problem, method.sgd_noise, method.margin, method.rest)
+    steps = Steps(jnp.asarray(method.rtol), jnp.asarray(method.atol), method.max_steps)
     padded = jnp.asarray(np.pad(times, (0, _length(len(times)) - len(times)), "edge"))
     rest = (rule_of(problem, method.sgd_noise), levels, padded, steps)
     runs, spent, note = [], np.zeros(2), ""
@@ -92,7 +92,10 @@ def integrated(
             run, took = _timed((*start, *rest, run))
             spent += took
         states = jax.tree.map(lambda part: part[:, : len(times)], run.states)
-        runs.append(eqx.tree_at(lambda r: r.states, run, states))
+        events = run.events if known else None
+        runs.append(
+            eqx.tree_at(lambda r: (r.states, r.events), run, (states, events), is_leaf=_none)
+        )
     return packed(method, problem, times, runs, seed, *spent.tolist(), note)
 
 
@@ -116,6 +119,10 @@ def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
     )
     warnings.warn(note, stacklevel=2)
     return note
+
+
+def _none(value: Any) -> bool:
+    return value is None
 
 
 def _length(count: int) -> int:

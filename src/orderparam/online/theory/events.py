@@ -1,5 +1,6 @@
 """When a trajectory learns its norms, enters the plateau, leaves it, and converges."""
 
+import contextlib
 import math
 
 import equinox as eqx
@@ -35,16 +36,21 @@ class Levels(eqx.Module):
 
 def levels_of(
     problem: TeacherStudent, sgd_noise: bool, margin: float, rest: float
-) -> Levels | None:
-    """The levels, or `None` for a problem without a known plateau."""
-    try:
+) -> tuple[Levels | None, bool]:
+    """The levels, and whether there is a known plateau; without one no event ever happens.
+
+    Programs of the quadratic activation take levels always, so that they are shared; `None` is
+    for those that never have any.
+    """
+    if problem.activation != "quadratic" or problem.spectrum is not None:
+        return None, False
+    values, known = (math.nan,) * 3, False
+    with contextlib.suppress(UnsupportedCombination):
         numbers = isotropic(problem, sgd_noise=sgd_noise)
-    except UnsupportedCombination:
-        return None
-    values = (numbers.p * numbers.plateau_norm(), numbers.plateau_loss(), numbers.final_loss())
-    if not all(map(math.isfinite, values)):
-        return None
-    return Levels(*(jnp.asarray(value) for value in (*values, margin, rest)))
+        norm = numbers.p * numbers.plateau_norm()
+        values = (norm, numbers.plateau_loss(), numbers.final_loss())
+        known = all(map(math.isfinite, values))
+    return Levels(*(jnp.asarray(value) for value in (*values, margin, rest))), known
 
 
 def distances(state: State, fixed: Fixed, rule: Rule, levels: Levels) -> Float[Array, " event"]:

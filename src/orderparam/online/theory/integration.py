@@ -20,7 +20,7 @@ BLOWN_UP = 1e3
 
 
 class Steps(eqx.Module):
-    """Settings of the integrator, fixed when the program is compiled.
+    """Settings of the integrator; the limit is fixed when the program is compiled.
 
     Args:
         rtol: Relative tolerance of a step.
@@ -28,8 +28,8 @@ class Steps(eqx.Module):
         limit: Number of steps after which a trajectory is given up.
     """
 
-    rtol: float = eqx.field(static=True)
-    atol: float = eqx.field(static=True)
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
     limit: int = eqx.field(static=True)
 
     def solver(self, implicit: bool) -> Any:
