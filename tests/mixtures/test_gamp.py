@@ -80,7 +80,7 @@ def test_a_path_is_kept_up_to_its_overflow():
 
 def test_damping_leads_to_the_minimiser_where_the_plain_iteration_explodes():
     problem = MessagePassing(
-        WILD.mixture, "squared", "l2", 0.01, 1.5, 60, damping=0.6, start_norm=0.5,
+        WILD.mixture, "squared", "l2", 0.01, 1.5, 150, damping=0.6, start_norm=0.5,
         start_response=0.5,
     )  # fmt: skip
     runs = op.simulate(problem, dimension=200, seeds=6, progress=False)

@@ -1,5 +1,7 @@
 """What a problem, a method and an experiment refuse, and what they report."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -46,8 +48,8 @@ def test_bad_values_are_refused(changes, word):
         ({"seeds": 1}, InvalidProblem, "dimension"),
         ({"dimension": [10, 10], "seeds": 1}, InvalidProblem, "once"),
         ({"dimension": [10, 20], "seeds": [1]}, InvalidProblem, "for each of 2 sizes"),
-        ({"dimension": 2, "seeds": 1}, InvalidProblem, "at least 3"),
-        ({"dimension": 2, "seeds": 1, "simulator": "chain"}, InvalidProblem, "at least 3"),
+        ({"dimension": 2, "seeds": 1}, InvalidProblem, "at least 4"),
+        ({"dimension": 2, "seeds": 1, "simulator": "chain"}, InvalidProblem, "at least 4"),
         ({"dimension": 9, "seeds": 1, "width": 3}, InvalidProblem, "width"),
         ({"dimension": 9, "seeds": 1, "simulator": "chan"}, InvalidProblem, "chain"),
         ({"dimension": 9, "seeds": 1, "precision": "half"}, InvalidProblem, "precision"),
@@ -91,11 +93,11 @@ def test_too_few_steps_keep_what_there_is():
     single = op.online.TeacherStudent(
         op.online.Overlaps([[1.0]], [[0.2]]), activation="relu", learning_rate=0.5, duration=20.0
     )
-    few = op.solve(single, op.online.OverlapODE(max_steps=5), throw=False)
+    few = op.solve(single, op.online.OverlapODE(max_steps=8), throw=False)
     assert few.verdict is Verdict.NOT_CONVERGED
     assert "max_steps" in few.message
     known = np.isfinite(few["loss"].values)
-    assert 10 < known.sum() < len(known)
+    assert 3 < known.sum() < len(known)
     assert not known[np.argmin(known) :].any()
     full = op.solve(single)["M"].values
     np.testing.assert_allclose(few["M"].values[known], full[known], atol=1e-12)
@@ -130,7 +132,7 @@ def test_events_do_not_depend_on_the_duration():
         theory = op.solve(task, save=op.SavePlan(steps=2))
         events = ("plateau_time", "escape_time", "convergence_time")
         found.append([float(theory[name]) for name in events])
-    np.testing.assert_allclose(found[0], (6.257, 36.824, 118.90), rtol=5e-5)
+    np.testing.assert_allclose(found[0], (6.257, 36.824, 118.90), atol=5e-3)
     np.testing.assert_allclose(found[1:], np.broadcast_to(found[0], (2, 3)), rtol=1e-12)
 
 
@@ -140,9 +142,8 @@ def test_a_loss_that_rises_far_above_its_start_is_not_called_converged():
     task = op.online.TeacherStudent(start, learning_rate=1.2 * limit, duration=400.0)
     whole = op.solve(task, throw=False)
     assert whole.verdict is Verdict.DIVERGED
-    loss = whole["loss"].values
-    last = whole["time"].values[np.flatnonzero(loss > 20)[0]]
-    part = op.online.TeacherStudent(start, learning_rate=1.2 * limit, duration=float(last))
+    last = float(re.search(r"at time ([\d.]+)", whole.message)[1]) - 5e-4  # norms of about 20
+    part = op.online.TeacherStudent(start, learning_rate=1.2 * limit, duration=last)
     cut = op.solve(part, throw=False)
     assert np.isfinite(cut["loss"].values).all()
     assert cut.verdict is Verdict.DIVERGED

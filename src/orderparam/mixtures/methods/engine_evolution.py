@@ -176,10 +176,11 @@ class MessageProgram(Program):
         return self.damping * old + (1 - self.damping) * new
 
     def _forces(self, omega: Float[Array, " point"], V: Array, k: int) -> tuple[Array, Array]:
-        if isinstance(self.loss, Squared):
+        loss = self.loss
+        if isinstance(loss, Squared):
             return (self.y[k] - omega) / (1 + V), jnp.full_like(omega, 1 / (1 + V))
-        h = scalar_prox(lambda z: self.loss.derivatives(self.y[k], z), omega, V)
-        first, second = self.loss.derivatives(self.y[k], h)
+        h = scalar_prox(lambda z: loss.derivatives(self.y[k], z), omega, V)
+        first, second = loss.derivatives(self.y[k], h)
         return -first, second / (1 + V * second)
 
     def _bias(self, fields: list[Array], V: Array, guess: Array) -> Array:
@@ -222,7 +223,9 @@ def message_program(problem: MessagePassing) -> MessageProgram:
         jnp.asarray(problem.codes[mixture.labels][:, 0]),
         jnp.asarray(float(problem.alpha)),
         jnp.asarray(float(problem.strength)),
-        *(jnp.asarray(v) for v in (problem.damping, problem.start_norm, problem.start_response)),
+        jnp.asarray(problem.damping),
+        jnp.asarray(problem.start_norm),
+        jnp.asarray(problem.start_response),
         problem.loss,
         penalty.l1_ratio if isinstance(penalty, ElasticNet) else 0.0,
     )

@@ -178,7 +178,7 @@ def _integrated(problem: TeacherStudent) -> Selected:
             f"{moved:.1%} in the last fifth of the run; raise `duration`."
         )
     end = Overlaps(solution["Q"].isel(time=-1).values, M, T, problem.start.dimension)
-    return Selected(frame, end, _distance(problem, frame, scale, end), False)
+    return Selected(frame, end, _distance(problem, frame, np.asarray(scale), end), False)
 
 
 def _at_constant_rate(problem: TeacherStudent, start: Overlaps) -> Any:

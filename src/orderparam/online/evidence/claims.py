@@ -163,7 +163,7 @@ def hessian_counts(pairs: Sequence[Pair]) -> list[Finding]:
     found = []
     for pair in pairs:
         problem = rebuilt(pair.theory)
-        numbers, size = isotropic(problem, sgd_noise=False), problem.start.dimension
+        numbers, size = isotropic(problem, sgd_noise=False), problem.start.dimension or 1000
         p, q, unit = numbers.p, numbers.q, 4 * numbers.a * numbers.b * numbers.theta
         plateau = Overlaps(numbers.plateau_norm() * np.eye(p), np.zeros((p, q)), problem.start.T)
         there = hessian_spectrum(problem, plateau, size)

@@ -96,7 +96,8 @@ def integrated(
         runs.append(
             eqx.tree_at(lambda r: (r.states, r.events), run, (states, events), is_leaf=_none)
         )
-    return packed(method, problem, times, runs, seed, *spent.tolist(), note)
+    seconds, compile_time = spent.tolist()
+    return packed(method, problem, times, runs, seed, seconds, compile_time, note)
 
 
 def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:

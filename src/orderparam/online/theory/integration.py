@@ -36,12 +36,14 @@ class Steps(eqx.Module):
         """The explicit integrator, or the one for rests that it takes too many steps for."""
         if not implicit:
             return diffrax.Dopri8(scan_kind="lax")
-        roots = diffrax.VeryChord(rtol=self.rtol, atol=self.atol)
+        tolerances: Any = (self.rtol, self.atol)  # arrays, where numbers are named
+        roots = diffrax.VeryChord(rtol=tolerances[0], atol=tolerances[1])
         return diffrax.Kvaerno5(root_finder=roots, scan_kind="lax")
 
     def controller(self, rule: Rule) -> Any:
         """Adaptive steps that stop at each jump of the learning rate and go on behind it."""
-        adaptive = diffrax.PIDController(rtol=self.rtol, atol=self.atol)
+        tolerances: Any = (self.rtol, self.atol)  # arrays, where numbers are named
+        adaptive = diffrax.PIDController(rtol=tolerances[0], atol=tolerances[1])
         if rule.schedule is None or len(rule.schedule.jumps) == 0:
             return adaptive
         return diffrax.ClipStepSizeController(adaptive, jump_ts=rule.schedule.jumps)

@@ -62,12 +62,12 @@ class Watched(diffrax.AbstractAdaptiveSolver):
     known: Float[Array, " event"]
 
     @property
-    def term_structure(self) -> Any:
+    def term_structure(self) -> Any:  # type: ignore[override]
         """That of the integrator."""
         return self.solver.term_structure
 
     @property
-    def interpolation_cls(self) -> Any:
+    def interpolation_cls(self) -> Any:  # type: ignore[override]
         """That of the integrator."""
         return self.solver.interpolation_cls
 
