@@ -66,7 +66,7 @@ def test_a_penalty_may_be_named_or_given(data):
         AsymptoticClassifier("squared", penalty, 0.5).fit(X, y).predict_learning_curve([3.0])
         for penalty in ("l2", op.mixtures.L2())
     ]
-    assert float(curves[0]["test_error"]) == float(curves[1]["test_error"])
+    np.testing.assert_array_equal(curves[0]["test_error"], curves[1]["test_error"])
 
 
 def test_learning_curves_with_l1_use_all_covariances(data):

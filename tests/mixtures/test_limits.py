@@ -60,6 +60,7 @@ def test_hinge_tends_to_the_hard_margin_and_logistic_only_slowly():
     assert slow["test_error"].values == pytest.approx(known, abs=2e-6)
 
 
+@pytest.mark.validate
 def test_the_margin_vanishes_at_the_threshold():
     """1/sqrt(Q) is extrapolated to zero; the formula for the threshold is not used."""
     ratio = np.array([0.96, 0.97, 0.98, 0.99])

@@ -213,10 +213,17 @@ def test_parts_of_a_run_are_joined_where_the_first_one_stopped():
     times = jnp.arange(4.0)
 
     def part(value, finished, reached):
-        state = State(*(jnp.full((4, 1, 1), value),) * 2, jnp.full((4, 1), value))
-        flags = (jnp.asarray(False), jnp.asarray(finished), jnp.asarray(reached))
-        events = jnp.full(4, value)
-        return Trajectories(state, events, *flags, jnp.asarray(10), jnp.asarray(value))
+        square = jnp.full((4, 1, 1), value)
+        state = State(square, square, jnp.full((4, 1), value))
+        return Trajectories(
+            states=state,
+            events=jnp.full(4, value),
+            blown_up=jnp.asarray(False),
+            finished=jnp.asarray(finished),
+            reached=jnp.asarray(reached),
+            steps=jnp.asarray(10),
+            end=jnp.asarray(value),
+        )
 
     for finished, expected in ((False, [1.0, 1.0, 2.0, 2.0]), (True, [1.0] * 4)):
         whole = _joined(part(1.0, finished, 1.5), part(2.0, True, 3.0), times)
