@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 import orderparam as op
 from orderparam.errors import InterpolationThreshold, NotConverged, SeparableData
 from orderparam.mixtures import (
     MixtureERM,
+    Ridge,
     SaddlePoint,
     anisotropic,
     blocks,
+    gaussian_mixture,
     isotropic,
     separability_threshold,
 )
@@ -57,6 +60,7 @@ def test_hinge_tends_to_the_hard_margin_and_logistic_only_slowly():
     assert slow["test_error"].values == pytest.approx(known, abs=2e-6)
 
 
+@pytest.mark.validate
 def test_the_margin_vanishes_at_the_threshold():
     """1/sqrt(Q) is extrapolated to zero; the formula for the threshold is not used."""
     ratio = np.array([0.96, 0.97, 0.98, 0.99])
@@ -88,6 +92,24 @@ def test_double_descent_of_the_square_loss_and_its_cure():
     errors = op.solve(problem, progress=False)["test_error"]
     assert errors.sel(strength=1e-3).values[1] > errors.sel(strength=1e-3).values[0] + 0.05
     assert np.all(np.diff(errors.sel(strength=1.0).values) < 0)
+
+
+def test_clusters_without_noise_have_the_elementary_answer():
+    """w lies along mu: `alpha log(1 + e^-m) + strength m^2/2` is minimal, |mu| = 1."""
+    m = optimize.minimize_scalar(
+        lambda m: 2.0 * np.log1p(np.exp(-m)) + 0.05 * m**2, bracket=(1, 3)
+    ).x
+    e = np.eye(20)[0]
+    mixture = gaussian_mixture(np.stack([-e, e]), 0.0)
+    found = op.solve(MixtureERM(mixture, "logistic", "l2", 0.1, 2.0), progress=False)
+    np.testing.assert_allclose(found["m"].values, [-m, m], atol=1e-6)
+    assert float(found["train_loss"]) == pytest.approx(np.log1p(np.exp(-m)), abs=1e-7)
+    assert float(found["test_error"]) < 1e-12
+    assert "without noise" in found.message
+    bare = MixtureERM(gaussian_mixture(np.stack([-e, e]), 0.0), "squared", "l2", 0.1, 2.0)
+    for method in (SaddlePoint(), Ridge()):
+        ridge = op.solve(bare, method, progress=False)
+        np.testing.assert_allclose(ridge["m"].values, [-2 / 2.1, 2 / 2.1], atol=1e-8)
 
 
 def test_unsolved_points_are_marked_and_never_silent():

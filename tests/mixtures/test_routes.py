@@ -20,6 +20,7 @@ from orderparam.mixtures import (
 from orderparam.mixtures.model.losses import Field
 from orderparam.mixtures.model.smooth import Logistic
 from orderparam.mixtures.model.spectrum import Diagonal, Full
+from orderparam.mixtures.theory import bayes
 from orderparam.numerics.gaussian import gaussian_rule
 
 NAMES = ("Q", "V", "m", "b", "train_loss", "train_error", "test_error", "norm", "penalty")
@@ -215,3 +216,17 @@ def test_rules_average_gaussians(outputs):
     assert w.sum() == pytest.approx(1.0, abs=1e-12)
     np.testing.assert_allclose(w @ x, 0, atol=1e-12)
     np.testing.assert_allclose((x.T * w) @ x, np.eye(outputs), atol=1e-12)
+
+
+def test_the_oracle_of_two_classes_is_closed():
+    """Phi(-D/2) for balanced ones; unbalanced against sampled scores."""
+    error, se = op.mixtures.oracle_error(blocks((0.5,)))
+    assert (error, se) == (pytest.approx(stats.norm.cdf(-np.sqrt(2.0)), abs=1e-12), 0.0)
+    mixture = blocks((0.5,), positive_weight=0.8)
+    closed = op.mixtures.oracle_error(mixture)[0]
+    spectrum = mixture.spectrum
+    gram = np.einsum("a,akl->kl", spectrum.shares / spectrum.variances[:, 0], spectrum.gram())
+    sampled, se = bayes._linear(gram, mixture)
+    assert se > 0
+    assert abs(closed - sampled) < 4 * se
+    assert closed < 0.95 * error

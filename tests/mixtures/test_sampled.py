@@ -82,6 +82,14 @@ def test_few_draws_are_not_called_accurate():
 
 
 @pytest.mark.validate
+@pytest.mark.parametrize("dimension", [60, 120])
+def test_defaults_converge_for_every_seed(dimension):
+    problem = MixtureERM(correlated(dimension), "squared", "l1", 0.4, 1.5)
+    for seed in range(20):
+        assert op.solve(problem, seed=seed, progress=False).verdict is Verdict.CONVERGED
+
+
+@pytest.mark.validate
 def test_correlated_coordinates_of_the_page():
     """d = 300: theory and 40 fits within 3 standard errors; a strength 1.5 times as large not."""
     problem = MixtureERM(correlated(300), "squared", "l1", 0.4, 1.5)

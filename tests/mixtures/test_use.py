@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import orderparam as op
 from orderparam.errors import InvalidProblem
@@ -21,11 +20,6 @@ from orderparam.mixtures import (
 )
 
 PROBLEM = MixtureERM(blocks((0.5,), positive_weight=0.8), "logistic", "l2", 0.05, 2.0)
-
-
-@parametrize_with_checks([AsymptoticClassifier()])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_exact_derivatives_equal_differences():

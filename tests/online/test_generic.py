@@ -74,6 +74,7 @@ def test_frozen_points_average_the_noise_within_their_error():
     assert error.max() < 1e-3 * np.abs(exact).max()
 
 
+@pytest.mark.validate
 def test_erf_by_quadrature_agrees_with_erf_within_the_stated_error():
     exact = op.solve(problem("erf_scaled", label_noise=0.1), save=SAVE)
     found = op.solve(problem(RISING, label_noise=0.1), save=SAVE)
@@ -92,6 +93,7 @@ def test_erf_by_quadrature_agrees_with_erf_within_the_stated_error():
     assert smooth.diagnostics["quadrature_error"] < 1e-12
 
 
+@pytest.mark.validate
 def test_one_bin_of_unit_variance_is_the_plain_route():
     few = op.online.OverlapODE(samples=64, replicates=2, rtol=1e-11, atol=1e-13)
     plain = op.solve(problem("tanh"), few, save=SAVE)
@@ -110,6 +112,10 @@ def test_errors_above_what_a_result_may_carry_are_a_verdict(monkeypatch):
     heavy = problem(lambda u: u**3 / 3, learning_rate=0.2)
     with pytest.raises(NotConverged, match="samples"):
         op.solve(heavy, op.online.OverlapODE(samples=2, replicates=2), save=SAVE)
+
+
+@pytest.mark.validate
+def test_quadrature_that_is_too_coarse_is_a_verdict():
     steep = problem(lambda u: jnp.tanh(20 * u))
     flow = op.online.OverlapODE(sgd_noise=False)
     found = op.solve(steep, flow, save=SAVE, throw=False)

@@ -76,7 +76,7 @@ def test_a_rate_that_falls_as_the_inverse_time_removes_the_floor():
 def test_the_frame_that_is_selected_does_not_depend_on_the_schedule():
     start = op.online.random_overlaps(2, 2, 1000, student="orthogonal", seed=3)
     task = op.online.TeacherStudent(
-        start, learning_rate=0.2, duration=500.0, schedule=(0.3, 1.0, 0.5)
+        start, learning_rate=0.2, duration=500.0, schedule=(0.3, 1.0, 1.0, 0.5)
     )
     end = op.solve(task, save=op.SavePlan(steps=2))["M"].values[-1]
     np.testing.assert_allclose(end, op.online.selected_solution(task).overlaps.M, atol=1e-6)

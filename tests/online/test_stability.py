@@ -7,7 +7,7 @@ import orderparam as op
 from orderparam.errors import UnsupportedCombination
 
 
-@pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 2), (4, 2)])
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (3, 2)])
 def test_stability_limit_equals_the_closed_form(p, q):
     start = op.online.Overlaps(np.eye(p), 0.1 * np.eye(p, q))
     task = op.online.TeacherStudent(start)
@@ -16,14 +16,12 @@ def test_stability_limit_equals_the_closed_form(p, q):
 
 
 def test_stability_limit_of_any_teacher():
-    layers = {"second_layer": [1.0, 0.5, 2.0], "teacher_second_layer": [0.7, 1.2]}
-    start = op.online.Overlaps(np.eye(3), 0.1 * np.eye(3, 2), np.diag([2.0, 0.5]))
+    layers = {"second_layer": [1.0, 0.5], "teacher_second_layer": [0.7, 1.2]}
+    start = op.online.Overlaps(np.eye(2), 0.1 * np.eye(2), np.diag([2.0, 0.5]))
     limit = op.online.critical_learning_rate(op.online.TeacherStudent(start, **layers))
-    scaled = (
-        np.sqrt(np.array([0.7, 1.2]) / 2) * np.eye(3, 2) / np.sqrt([[1 / 3], [0.5 / 3], [2 / 3]])
-    )
+    scaled = np.sqrt(np.array([0.7, 1.2]) / 2) * np.eye(2) / np.sqrt([[1 / 2], [0.5 / 2]])
     Q, M = scaled @ start.T @ scaled.T, scaled @ start.T
-    near = op.online.Overlaps(Q + 0.002 * np.eye(3), M, start.T)
+    near = op.online.Overlaps(Q + 0.002 * np.eye(2), M, start.T)
     ratio = {}
     for share in (0.95, 1.05):
         task = op.online.TeacherStudent(near, learning_rate=share * limit, duration=60.0, **layers)

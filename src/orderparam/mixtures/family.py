@@ -6,6 +6,7 @@ from orderparam.mixtures.evidence.figures import FIGURES, SYMBOLS
 from orderparam.mixtures.experiment.messages import simulate_messages
 from orderparam.mixtures.experiment.simulate import simulate_fits
 from orderparam.mixtures.methods.default import default_method
+from orderparam.mixtures.methods.engine_evolution import EngineEvolution
 from orderparam.mixtures.methods.state_evolution import StateEvolution
 from orderparam.mixtures.model.smooth import RENAMED_LOSSES
 from orderparam.mixtures.passing import MessagePassing
@@ -67,7 +68,9 @@ FAMILY = Family(
         ),
         Kind(
             problem=MessagePassing,
-            default_method=lambda problem: StateEvolution(),
+            default_method=lambda problem: (
+                EngineEvolution() if problem.damping else StateEvolution()
+            ),
             experiment=simulate_messages,
             size="dimension",
             system="classifiers",

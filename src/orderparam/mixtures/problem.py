@@ -14,6 +14,7 @@ from orderparam.mixtures.model.losses import HardMargin, Loss
 from orderparam.mixtures.model.mixture import (
     GaussianMixture,
     checked_mixture,
+    noisy,
     rotated_to_diagonal,
 )
 from orderparam.mixtures.model.penalties import L2, PENALTIES, ElasticNet, Penalty, Separable
@@ -79,7 +80,7 @@ class MixtureERM(Problem):
         self.fit_bias = truth("fit_bias", fit_bias)
         self.class_weights = checked_class_weights(class_weights, mixture.classes)
         rotate = self.penalty.rotation_invariant
-        self.mixture = rotated_to_diagonal(mixture) if rotate else mixture
+        self.mixture = noisy(rotated_to_diagonal(mixture) if rotate else mixture)
         codes = self.loss.codes(mixture.classes, self.fit_bias)
         self._check_fit(codes.shape[1])
 

@@ -5,11 +5,11 @@ import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random
 # isort: split
 from typing import Never
 
+from orderparam.online.analysis.conserved import conserved_matrix
 from orderparam.online.analysis.escape import EscapeLaw, escape_law
 from orderparam.online.analysis.hessian import HessianSpectrum, closed_spectrum, hessian_spectrum
 from orderparam.online.analysis.selection import (
     Selected,
-    conserved_matrix,
     gram_schmidt_factor,
     manifold_dimension,
     polar_factor,

@@ -21,7 +21,7 @@ from orderparam.mixtures.model.penalties import Penalty
 from orderparam.mixtures.model.sampling import draw, instance
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
-from orderparam.support.arguments import at_least_zero, integer, positive, reals, scalar
+from orderparam.support.arguments import at_least_zero, integer, positive, reals
 from orderparam.support.arrays import Numbers, class_numbers, matrix
 
 MEASURED = ("test_error", "train_error", "train_loss")
@@ -76,7 +76,7 @@ def learning_curve(
         X: Samples, one row each, with features of order 1.
         y: Class of each sample.
         loss: Loss, as in `MixtureERM`.
-        penalty: Penalty; with l1 or elastic net the covariances are taken as diagonal.
+        penalty: Penalty; l1 and elastic nets take up to 1000 features, by averages over draws.
         strength: Strength of the penalty, on features divided by sqrt(d) and a sum of losses.
         alphas: Training samples per dimension; fewer than all samples.
         splits: Random splits, and Gaussian surrogates, at each alpha.
@@ -87,6 +87,8 @@ def learning_curve(
     Raises:
         InvalidProblem: If an argument is outside its range, or a training set would leave too few
             samples to test on.
+        UnsupportedCombination: For a custom penalty, which is solved for diagonal covariances
+            alone.
 
     Cost: one theory point and `2 * splits` fits for each alpha.
 
@@ -97,8 +99,7 @@ def learning_curve(
     rounds = integer("splits", splits, 2, advice="errors need several splits to have errors")
     seed = integer("seed", seed, 0)
     wanted = reals("alphas", alphas, positive)
-    diagonal = not _rotation_invariant(penalty)
-    mixture = from_data(data, y, clusters, shrinkage, diagonal)
+    mixture = from_data(data, y, clusters, shrinkage)
     problem = MixtureERM(mixture, loss, penalty, strength, wanted)
     dimension = data.shape[1]
     largest, smallest = (round(alpha * dimension) for alpha in (max(wanted), min(wanted)))
@@ -167,10 +168,3 @@ def _surrogate(
 def _stacked(runs: list[list[tuple[float, ...]]]) -> dict[str, Float[np.ndarray, "split alpha"]]:
     values = np.array(runs)
     return {name: values[:, :, i] for i, name in enumerate(MEASURED)}
-
-
-def _rotation_invariant(penalty: str | Penalty) -> bool:
-    if isinstance(penalty, Penalty):
-        return penalty.rotation_invariant
-    found = scalar(penalty)
-    return isinstance(found, str) and found == "l2"

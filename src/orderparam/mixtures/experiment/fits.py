@@ -23,6 +23,8 @@ from orderparam.support.settings import library_settings
 
 _NEWTON = 250
 _HARD = 1e8
+_SMALL = 4000
+"""Entries up to which the hinge loss is solved to rounding; support vectors stop at 1e-5."""
 
 
 class Classifier(NamedTuple):
@@ -43,9 +45,12 @@ class Task(NamedTuple):
 
 
 def fit(
-    task: Task, x: Float[np.ndarray, "sample dimension"], label: Int[np.ndarray, " sample"]
+    task: Task,
+    x: Float[np.ndarray, "sample dimension"],
+    label: Int[np.ndarray, " sample"],
+    weight: Float[np.ndarray, " sample"] | None = None,
 ) -> Classifier:
-    """Fit to samples with class labels 0 ... C - 1.
+    """Fit to samples with class labels 0 ... C - 1; `weight` multiplies the loss of each.
 
     Raises:
         NotConverged: If a solver of ours misses its optimality conditions.
@@ -55,7 +60,7 @@ def fit(
     other penalties, the rest O(n d) an iteration.
     """
     features = x / np.sqrt(x.shape[1])
-    importance = task.class_weights[label]
+    importance = task.class_weights[label] * (1.0 if weight is None else weight)
     one_output = task.loss.binary or (
         isinstance(task.loss, Squared) and len(task.class_weights) == 2 and not task.loss.one_hot
     )
@@ -110,9 +115,9 @@ def _logistic(task: Task, features: np.ndarray, label: np.ndarray, importance: n
 def _support_vectors(task: Task, features: np.ndarray, y: np.ndarray, importance: np.ndarray):
     from sklearn.svm import SVC
 
-    if not task.fit_bias:
-        return _own(task, features, y, importance)
     hard = isinstance(task.loss, HardMargin)
+    if not task.fit_bias or (features.size <= _SMALL and not hard):
+        return _own(task, features, y, importance)
     model = SVC(kernel="linear", C=_HARD if hard else 1 / task.strength, tol=1e-5, cache_size=1000)
     model.fit(features, y, sample_weight=importance)
     return Classifier(np.asarray(model.coef_), np.asarray(model.intercept_, dtype=float))

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.errors import Diverged
 from orderparam.mixtures.experiment.forces import balanced
 from orderparam.mixtures.model.penalties import CustomPenalty, ElasticNet
 from orderparam.mixtures.model.sampling import Instance, Sample
@@ -42,6 +41,7 @@ class Passed(NamedTuple):
         V: Responses before each step.
         b: Bias of each step.
         change: Relative change of W by each step.
+        diverged: Whether the weights overflowed in the last step.
     """
 
     state: Message
@@ -50,6 +50,7 @@ class Passed(NamedTuple):
     V: Float[np.ndarray, "time cluster output output"]
     b: Float[np.ndarray, "time output"]
     change: Float[np.ndarray, " time"]
+    diverged: bool
 
 
 def pass_messages(
@@ -77,15 +78,15 @@ def pass_messages(
             the theory does not describe.
         tolerance: Relative change of W at which to stop.
 
-    Raises:
-        Diverged: If the weights overflow; damping helps.
+    A path whose weights overflow ends there; `diverged` says so, and damping helps.
 
     Cost: O(n d L) a step, and one factorisation of size L d for full covariances with l2.
     """
     kernel = _Kernel(problem, at, sample)
     state, history = start, []
     d = start.W.shape[1]
-    for step in range(steps):
+    diverged = False
+    for _ in range(steps):
         W = state.W
         Q = np.stack([at.times_covariance(W, k) @ W.T / d for k in range(len(at.means))])
         reaction = np.einsum("nij,nj->ni", state.V[sample.cluster], state.f) if onsager else 0.0
@@ -103,15 +104,11 @@ def pass_messages(
         change = float(np.linalg.norm(new - W) / max(np.linalg.norm(new), 1e-300))
         history.append((Q, W @ at.means.T / np.sqrt(d), state.V, b, change))
         state = Message(new, f, V, b)
-        if not np.abs(new).max() < _HUGE:
-            raise Diverged(
-                f"Message passing diverged at step {step}: entries of W exceed {_HUGE:g}; raise "
-                "`damping`."
-            )
-        if change <= tolerance:
+        diverged = not np.abs(new).max() < _HUGE
+        if diverged or change <= tolerance:
             break
     Q, m, V, b, change = (np.stack(part) for part in zip(*history, strict=True))
-    return Passed(state, Q, m.transpose(0, 2, 1), V, b, change)
+    return Passed(state, Q, m.transpose(0, 2, 1), V, b, change, diverged)
 
 
 class _Kernel:
@@ -178,9 +175,15 @@ class _Kernel:
 
 
 def start_from(
-    problem: MixtureERM, count: int, dimension: int, W: np.ndarray | None = None
+    problem: MixtureERM,
+    count: int,
+    dimension: int,
+    W: np.ndarray | None = None,
+    response: float = 1.0,
 ) -> Message:
-    """The state before the first step: no forces, unit responses, weights 0 or given."""
+    """The state before the first step: no forces, equal responses, weights 0 or given."""
     L, K = problem.codes.shape[1], problem.mixture.clusters
     zero = np.zeros((L, dimension)) if W is None else W
-    return Message(zero, np.zeros((count, L)), np.tile(np.eye(L), (K, 1, 1)), np.zeros(L))
+    return Message(
+        zero, np.zeros((count, L)), np.tile(response * np.eye(L), (K, 1, 1)), np.zeros(L)
+    )

@@ -26,7 +26,7 @@ def simulate_messages(
     precision: str = "float64",
     progress: bool = True,
 ) -> Solution:
-    """Run message passing without damping on fresh data, `seeds` times in each dimension.
+    """Run message passing on fresh data, `seeds` times in each dimension.
 
     Args:
         problem: What is passed.
@@ -39,10 +39,11 @@ def simulate_messages(
 
     Returns:
         `Q`, `m`, `V` and `b` before every step, with leading dimensions `dimension` and `seed`.
+        A run whose weights overflow keeps its steps up to there; later ones are NaN, the run is
+        not valid, and the verdict says so.
 
     Raises:
         InvalidProblem: If an argument is outside its range.
-        Diverged: If the weights overflow.
     """
     del precision, save
     sizes, runs = sizes_and_runs("dimension", dimensions, seeds)
@@ -54,15 +55,18 @@ def simulate_messages(
     with progress_bar(sum(runs), "passing messages", progress) as advance:
         for i, (dimension, count) in enumerate(zip(sizes, runs, strict=True)):
             for run in range(count):
-                path = _run(problem, dimension, (seed, dimension, run))
+                path, diverged = _run(problem, dimension, (seed, dimension, run))
                 for name, value in outputs_of(problem, path).items():
-                    blank = np.full((*valid.shape, *value.shape), np.nan)
-                    table.setdefault(name, blank)[i, run] = value
-                valid[i, run] = True
+                    blank = np.full((*valid.shape, total, *value.shape[1:]), np.nan)
+                    table.setdefault(name, blank)[i, run, : len(value)] = value
+                valid[i, run] = not diverged
                 advance()
+    lost = sum(runs) - int(valid.sum())
     leading = ("dimension", "seed", "time")
     variables = {n: variable(problem, n, values, None, leading) for n, values in table.items()}
-    variables["run_valid"] = Variable(("dimension", "seed"), valid, "whether the run exists")
+    variables["run_valid"] = Variable(
+        ("dimension", "seed"), valid, "whether the run exists and ended"
+    )
     extra = {
         "time": step_coordinate(total),
         "dimension": Coordinate(("dimension",), np.array(sizes), "dimension d"),
@@ -74,10 +78,18 @@ def simulate_messages(
         family=problem.family,
         kind="experiment",
         problem=problem.config(),
-        method={"name": "messages", "dimension": sizes, "seeds": runs, "onsager": problem.onsager},
+        method={
+            "name": "messages",
+            "dimension": sizes,
+            "seeds": runs,
+            "onsager": problem.onsager,
+        },
         seed=seed,
-        verdict=Verdict.CONVERGED,
-        message=f"{int(valid.sum())} runs of {total} steps.",
+        verdict=Verdict.DIVERGED if lost else Verdict.CONVERGED,
+        message=f"{sum(runs)} runs of {total} steps."
+        + (
+            f" The weights of {lost} overflowed; raise `damping` of MessagePassing." if lost else ""
+        ),
         diagnostics={},
         precision="float64",
         device="cpu",
@@ -87,19 +99,24 @@ def simulate_messages(
     )
 
 
-def _run(problem: MessagePassing, dimension: int, seed: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _run(
+    problem: MessagePassing, dimension: int, seed: tuple[int, ...]
+) -> tuple[dict[str, np.ndarray], bool]:
+    """The path of one run, and whether it overflowed."""
     generator = np.random.default_rng(seed)
     at = instance(problem.mixture, dimension, generator)
     sample = draw(problem.mixture, at, round(float(problem.alpha) * dimension), generator)
     W = generator.standard_normal((problem.codes.shape[1], dimension))
-    start = start_from(problem, len(sample.x), dimension, W)
+    W = np.sqrt(problem.start_norm) * W
+    start = start_from(problem, len(sample.x), dimension, W, problem.start_response)
     done = pass_messages(
         problem,
         at,
         sample,
         steps=problem.steps,
         start=start,
+        damping=problem.damping,
         onsager=problem.onsager,
         tolerance=-1.0,
     )
-    return {"Q": done.Q, "m": done.m, "V": done.V, "b": done.b}
+    return {"Q": done.Q, "m": done.m, "V": done.V, "b": done.b}, done.diverged

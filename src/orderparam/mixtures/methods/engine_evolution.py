@@ -15,10 +15,12 @@ from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.engine import Layout, MatrixSpec, Program, State, run, sampled_state
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.methods.state_evolution import require_passing
+from orderparam.mixtures.model.losses import Squared
 from orderparam.mixtures.model.penalties import ElasticNet
 from orderparam.mixtures.model.proximal import scalar_prox
 from orderparam.mixtures.model.smooth import Scalar
 from orderparam.mixtures.model.spectrum import Diagonal
+from orderparam.mixtures.passing import MessagePassing
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.message_path import pack_path
 from orderparam.results import Solution
@@ -73,8 +75,8 @@ class EngineEvolution(Method):
     def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Run the program once for each scrambling."""
         del save, progress
-        steps = require_passing(problem).steps
-        program = message_program(problem)
+        passing = require_passing(problem)
+        steps, program = passing.steps, message_program(passing)
         began = time.perf_counter()
         runs = []
         for replicate in range(self.replicates):
@@ -99,7 +101,10 @@ class MessageProgram(Program):
     y: Float[Array, " cluster"]
     alpha: Float[Array, ""]
     strength: Float[Array, ""]
-    loss: Scalar = eqx.field(static=True)
+    damping: Float[Array, ""]
+    start_norm: Float[Array, ""]
+    start_response: Float[Array, ""]
+    loss: Scalar | Squared = eqx.field(static=True)
     l1_ratio: float = eqx.field(static=True)
 
     @property
@@ -128,11 +133,11 @@ class MessageProgram(Program):
         means = means + jnp.einsum("skr,rs->ks", self.spectrum.loadings[kind], drawn[2:])
         state = state.keep("variances", "coordinates", variances)
         state = state.keep("means", "coordinates", means)
-        state = state.keep("W", "coordinates", drawn[1:2])
+        state = state.keep("W", "coordinates", jnp.sqrt(self.start_norm) * drawn[1:2])
         for k in range(self.clusters):
             zero = jnp.zeros_like(drawn[:1])
             state = state.keep(f"f{k}", f"cluster{k}", zero)
-        state = state.keep("V", None, jnp.ones((1, self.clusters)))
+        state = state.keep("V", None, self.start_response * jnp.ones((1, self.clusters)))
         return state.keep("b", None, jnp.zeros((1, 1)))
 
     def step(self, state: State, t: Int[Array, ""]) -> tuple[State, dict[str, Array], dict]:
@@ -150,6 +155,7 @@ class MessageProgram(Program):
         B, curved = jnp.zeros_like(W), jnp.zeros_like(W)
         for k in range(self.clusters):
             f, slope = self._forces(fields[k] + b, V[k], k)
+            f = self._mixed(state.vectors[f"f{k}"][0], f)
             share = self.alpha * self.shares[k]
             state, back = state.rmv(f"Z{k}", f[None])
             state = state.keep(f"f{k}", f"cluster{k}", f[None])
@@ -159,15 +165,22 @@ class MessageProgram(Program):
         tau = self.strength * self.l1_ratio
         A = curved + self.strength * (1 - self.l1_ratio)
         new = jnp.sign(B) * jnp.maximum(jnp.abs(B) - tau, 0) / A
-        response = jnp.mean(sigma * (jnp.abs(B) > tau) / A, axis=1)
+        response = self._mixed(V, jnp.mean(sigma * (jnp.abs(B) > tau) / A, axis=1))
+        new = self._mixed(W, new)
         state = state.keep("W", "coordinates", new)
         state = state.keep("V", None, response[None]).keep("b", None, b[None, None])
         observed = {"Q": Q[:, None, None], "V": V[:, None, None], "m": m[:, None], "b": b[None]}
         return state, observed, {}
 
+    def _mixed(self, old: Array, new: Array) -> Array:
+        return self.damping * old + (1 - self.damping) * new
+
     def _forces(self, omega: Float[Array, " point"], V: Array, k: int) -> tuple[Array, Array]:
-        h = scalar_prox(lambda z: self.loss.derivatives(self.y[k], z), omega, V)
-        first, second = self.loss.derivatives(self.y[k], h)
+        loss = self.loss
+        if isinstance(loss, Squared):
+            return (self.y[k] - omega) / (1 + V), jnp.full_like(omega, 1 / (1 + V))
+        h = scalar_prox(lambda z: loss.derivatives(self.y[k], z), omega, V)
+        first, second = loss.derivatives(self.y[k], h)
         return -first, second / (1 + V * second)
 
     def _bias(self, fields: list[Array], V: Array, guess: Array) -> Array:
@@ -182,7 +195,7 @@ class MessageProgram(Program):
         return lax.fori_loop(0, _NEWTON, step, guess)
 
 
-def message_program(problem: MixtureERM) -> MessageProgram:
+def message_program(problem: MessagePassing) -> MessageProgram:
     """The program of a problem.
 
     Raises:
@@ -194,13 +207,15 @@ def message_program(problem: MixtureERM) -> MessageProgram:
     known = isinstance(penalty, ElasticNet) or penalty.name == "l2"
     spectrum = mixture.spectrum
     if (
-        not isinstance(problem.loss, Scalar)
+        not isinstance(problem.loss, Scalar | Squared)
+        or problem.codes.shape[1] > 1
         or not isinstance(spectrum, Diagonal)
         or not (plain and known)
     ):
         raise UnsupportedCombination(
-            "The engine's program of message passing takes logistic or custom smooth losses with "
-            "bias, l2 or elastic net, and diagonal covariances; use StateEvolution."
+            "The engine's program of message passing takes squared, logistic or custom smooth "
+            "losses of one output with bias, l2 or elastic net, and diagonal covariances; use "
+            "StateEvolution, which knows no damping."
         )
     return MessageProgram(
         jax.tree.map(jnp.asarray, spectrum),
@@ -208,6 +223,9 @@ def message_program(problem: MixtureERM) -> MessageProgram:
         jnp.asarray(problem.codes[mixture.labels][:, 0]),
         jnp.asarray(float(problem.alpha)),
         jnp.asarray(float(problem.strength)),
+        jnp.asarray(problem.damping),
+        jnp.asarray(problem.start_norm),
+        jnp.asarray(problem.start_response),
         problem.loss,
         penalty.l1_ratio if isinstance(penalty, ElasticNet) else 0.0,
     )

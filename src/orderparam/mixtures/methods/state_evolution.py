@@ -26,7 +26,7 @@ _NEWTON = 40
 
 
 class StateEvolution(Method):
-    """The saddle-point equations iterated without damping, from weights of variance 1.
+    """The saddle-point equations iterated without damping, from weights that know no data.
 
     `Q_k`, `m_k`, `V_k` and `b` at step t are those of message passing on data before its step t
     (see `simulate`), oscillations and divergence included.
@@ -62,10 +62,15 @@ class StateEvolution(Method):
         """Iterate, and say whether the numbers stayed finite."""
         del save, progress
         passing = require_passing(problem)
+        if passing.damping:
+            raise UnsupportedCombination(
+                f"State evolution is exact without damping alone, but `damping` is "
+                f"{passing.damping:g}; solve with EngineEvolution, which follows every memory."
+            )
         began = time.perf_counter()
         setup = make_setup(problem, self.nodes)
         point = Point(jnp.asarray(float(problem.alpha)), jnp.asarray(float(problem.strength)))
-        path = evolve(setup, point, first_overlaps(problem), passing.steps)
+        path = evolve(setup, point, first_overlaps(passing), passing.steps)
         return pack_path(
             problem, {n: np.array(v) for n, v in path._asdict().items()}, {}, self.config(), seed,
             began,
@@ -82,12 +87,12 @@ def require_passing(problem: MixtureERM) -> MessagePassing:
     return problem
 
 
-def first_overlaps(problem: MixtureERM) -> Overlaps:
-    """Weights of variance 1 that know nothing of the data, and unit responses."""
+def first_overlaps(problem: MessagePassing) -> Overlaps:
+    """Weights that know nothing of the data, and the responses of the start."""
     K, L = problem.mixture.clusters, problem.codes.shape[1]
     identity = np.broadcast_to(np.eye(L), (K, L, L))
-    Q = problem.mixture.spectrum.traces()[:, None, None] * identity
-    parts = (identity, Q, np.zeros((K, L)), np.zeros(L))
+    Q = problem.start_norm * problem.mixture.spectrum.traces()[:, None, None] * identity
+    parts = (problem.start_response * identity, Q, np.zeros((K, L)), np.zeros(L))
     return Overlaps(*(jnp.asarray(part) for part in parts))
 
 

@@ -35,7 +35,7 @@ def from_data(
         y: Class of each sample; sorted classes become 0, 1, ...
         clusters: Finer cluster of each sample, each within one class; the classes by default.
         shrinkage: Share, in [0, 1], of the covariance that is replaced by its mean variance.
-        diagonal: Keep the variances alone, which l1 and elastic net need.
+        diagonal: Keep the variances alone, as custom penalties need; correlations are dropped.
         name: A word or two for figures.
 
     Raises:

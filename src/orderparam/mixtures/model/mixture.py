@@ -11,7 +11,15 @@ from jaxtyping import Float, Int
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.checks import check_covariances, cluster_labels, cluster_weights
-from orderparam.mixtures.model.spectrum import CovarianceSpectrum, Diagonal, Full, diagonalised
+from orderparam.mixtures.model.spectrum import (
+    FLOOR,
+    CovarianceSpectrum,
+    Diagonal,
+    Full,
+    diagonalised,
+    scale_of,
+    with_noise,
+)
 from orderparam.support.arguments import instance, refuse, text
 from orderparam.support.arrays import Numbers, array
 
@@ -69,6 +77,10 @@ class GaussianMixture(eqx.Module):
     def notes(self) -> list[str]:
         """What a reader of results on this mixture should know."""
         found = []
+        if (self.spectrum.traces() <= 1.5 * FLOOR * scale_of(self.spectrum)).any():
+            found.append(
+                f"Clusters without noise were given {FLOOR:g} of the squared means as variance."
+            )
         if isinstance(self.spectrum, Full) or len(self.spectrum.shares) > 20:
             spectrum = self.spectrum
             count = spectrum.dimension if isinstance(spectrum, Full) else len(spectrum.shares)
@@ -174,6 +186,14 @@ def rotated_to_diagonal(mixture: GaussianMixture) -> GaussianMixture:
         return mixture
     spectrum = diagonalised(mixture.spectrum)
     if spectrum is None:
+        return mixture
+    return GaussianMixture(spectrum, mixture.weights, mixture.labels, mixture.name)
+
+
+def noisy(mixture: GaussianMixture) -> GaussianMixture:
+    """The mixture with a trace of noise in clusters that have none."""
+    spectrum = with_noise(mixture.spectrum)
+    if spectrum is mixture.spectrum:
         return mixture
     return GaussianMixture(spectrum, mixture.weights, mixture.labels, mixture.name)
 

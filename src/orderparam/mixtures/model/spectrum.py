@@ -96,6 +96,30 @@ class Sampled(Full):
 
 CovarianceSpectrum = Diagonal | Full
 
+FLOOR = 1e-12
+"""Mean variance of a cluster without noise, in units of the squared means and variances."""
+
+
+def scale_of(spectrum: CovarianceSpectrum) -> float:
+    """The largest squared mean or mean variance of a cluster; 1 where all vanish."""
+    size = max(np.diagonal(spectrum.overlaps()).max(), spectrum.traces().max())
+    return float(size) if size > 0 else 1.0
+
+
+def with_noise(spectrum: CovarianceSpectrum) -> CovarianceSpectrum:
+    """The same with a trace of noise in clusters that have none, in whose limit they are solved.
+
+    Logarithms and relative errors of the overlaps need it; it changes results by its own order.
+    """
+    extra = FLOOR * scale_of(spectrum) - spectrum.traces()
+    if (extra <= 0).all():
+        return spectrum
+    extra = np.maximum(extra, 0.0)
+    if isinstance(spectrum, Diagonal):
+        return eqx.tree_at(lambda s: s.variances, spectrum, spectrum.variances + extra)
+    noise = extra[:, None, None] * np.eye(spectrum.dimension)
+    return eqx.tree_at(lambda s: s.covariances, spectrum, spectrum.covariances + noise)
+
 
 def diagonalised(spectrum: Full) -> Diagonal | None:
     """The same mixture in the common eigenbasis of its covariances, if they have one.

@@ -59,8 +59,10 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
 def oracle_error(mixture: GaussianMixture) -> tuple[float, float]:
     """Error of the best classifier that knows means and covariances, and its standard error.
 
-    Two classes of one cluster each with a common covariance: the closed form of linear
-    discriminant analysis. Otherwise quadratic discriminants of explicit coordinates, by sampling.
+    Two clusters with a common covariance, each its own class: the closed form of linear
+    discriminant analysis, with standard error 0. Several clusters with a common covariance: the
+    joint Gaussian law of their scores, by sampling. Otherwise quadratic discriminants of explicit
+    coordinates, by sampling.
 
     Raises:
         UnsupportedCombination: If covariances differ and coordinates are not explicit, where the
@@ -73,6 +75,8 @@ def oracle_error(mixture: GaussianMixture) -> tuple[float, float]:
     ):
         inverse = 1 / spectrum.variances[:, 0]
         gram = np.einsum("a,akl->kl", spectrum.shares * inverse, spectrum.gram())
+        if mixture.clusters == mixture.classes == 2:
+            return _two_classes(gram, mixture.weights), 0.0
         return _linear(gram, mixture)
     if not isinstance(spectrum, Full):
         raise UnsupportedCombination(
@@ -95,6 +99,20 @@ def _independent(delta: float, alpha: float, rho: Float[np.ndarray, " cluster"])
                 wins = wins * stats.norm.cdf(eta[u] * level)
         right += share * float(weight @ wins)
     return 1 - right
+
+
+def _two_classes(
+    gram: Float[np.ndarray, "cluster cluster"], rho: Float[np.ndarray, " cluster"]
+) -> float:
+    """`sum_k rho_k Phi(-D/2 -+ log(rho_1/rho_0)/D)`, D the distance of the means in spreads."""
+    distance = np.sqrt(max(gram[0, 0] + gram[1, 1] - 2 * gram[0, 1], 0.0))
+    if distance == 0:
+        return float(rho.min())
+    shift = np.log(rho[1] / rho[0]) / distance
+    return float(
+        rho[1] * stats.norm.cdf(-distance / 2 - shift)
+        + rho[0] * stats.norm.cdf(-distance / 2 + shift)
+    )
 
 
 def _linear(gram: Float[np.ndarray, "cluster cluster"], mixture: GaussianMixture) -> tuple:

@@ -116,12 +116,16 @@ def semi_implicit(setup: Setup, x: Overlaps, done: Image) -> Overlaps:
 
 
 def pack(x: Overlaps) -> Float[Array, " unknown"]:
-    """Unconstrained variables of order 1: logarithms of matrices, means in units of the spread."""
+    """Unconstrained variables of order 1: logarithms of matrices, means in units of the spread.
+
+    Of these the inverse hyperbolic sine, since clusters of little noise have means of many spreads.
+    """
     upper = jnp.triu_indices(x.b.shape[0])
     logs = [logarithm(matrix)[:, upper[0], upper[1]].ravel() for matrix in (x.V, x.Q)]
     scale = _spread(x.Q)
     # Losses have the scale 1, which the bias keeps when the weights vanish.
-    return jnp.concatenate([*logs, (x.m / scale[:, None]).ravel(), x.b / (1 + scale[0])])
+    means = jnp.arcsinh(x.m / scale[:, None])
+    return jnp.concatenate([*logs, means.ravel(), x.b / (1 + scale[0])])
 
 
 def unpack(packed: Float[Array, " unknown"], clusters: int, outputs: int) -> Overlaps:
@@ -141,7 +145,7 @@ def unpack(packed: Float[Array, " unknown"], clusters: int, outputs: int) -> Ove
     V, Q = matrix(packed[:size]), matrix(packed[size : 2 * size])
     scale = _spread(Q)
     rest = packed[2 * size :]
-    m = rest[: clusters * outputs].reshape(clusters, outputs) * scale[:, None]
+    m = jnp.sinh(rest[: clusters * outputs].reshape(clusters, outputs)) * scale[:, None]
     return Overlaps(V, Q, m, rest[clusters * outputs :] * (1 + scale[0]))
 
 
@@ -168,12 +172,17 @@ def _residual(setup: Setup, x: Overlaps, new: Weights, hats: Conjugates) -> Arra
         size = jnp.trace(a, axis1=1, axis2=2) / a.shape[1] + _TINY
         return jnp.max(jnp.abs(a - b) / size[:, None, None])
 
-    means = jnp.max(jnp.abs(new.m - x.m) / _spread(x.Q)[:, None])
+    means = jnp.max(jnp.abs(new.m - x.m) / size_of_means(x))
     parts = [gap(x.V, new.V), gap(x.Q, new.Q), means]
     if setup.fit_bias:
         total = jnp.sum(jnp.abs(hats.m), axis=0).max() + _TINY
         parts.append(jnp.max(jnp.abs(jnp.sum(hats.m, axis=0))) / total)
     return jnp.max(jnp.stack(parts))
+
+
+def size_of_means(x: Overlaps) -> Float[Array, "cluster output"]:
+    """The spread, in which means are measured, and where it vanishes a thousandth of the mean."""
+    return jnp.maximum(_spread(x.Q)[:, None], 1e-3 * jnp.abs(x.m))
 
 
 def _spread(Q: Array) -> Float[Array, " cluster"]:

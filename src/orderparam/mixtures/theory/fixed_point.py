@@ -16,6 +16,7 @@ from orderparam.mixtures.theory.equations import (
     image,
     pack,
     semi_implicit,
+    size_of_means,
     unpack,
 )
 from orderparam.numerics.linear import solve
@@ -129,10 +130,10 @@ def gaps(setup: Setup, point: Point, packed: Float[Array, " unknown"]) -> Float[
     done = image(setup, point, x)
     new = pack(Overlaps(done.weights.V, done.weights.Q, done.weights.m, x.b))
     # The means are measured in units of the old spread, so that they do not mix with Q.
-    scale = jnp.sqrt(jnp.trace(x.Q, axis1=1, axis2=2) / L)
+    scale = size_of_means(x)
     gap = (new - packed).at[len(packed) - (K + 1) * L :].set(0.0)
     gap = gap.at[len(packed) - (K + 1) * L : len(packed) - L].set(
-        ((done.weights.m - x.m) / scale[:, None]).ravel()
+        ((done.weights.m - x.m) / scale).ravel()
     )
     if setup.fit_bias:
         total = lax.stop_gradient(jnp.sum(jnp.abs(done.hats.m), axis=0)) + 1e-290

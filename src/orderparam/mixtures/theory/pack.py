@@ -168,7 +168,7 @@ def _references(problem: MixtureERM) -> dict[str, float]:
     mixture = problem.mixture
     if mixture.classes == 2 and mixture.clusters == 2 and mixture.weights.all():
         threshold = separability_threshold(mixture, problem.fit_bias)
-        if threshold is not None:
+        if threshold is not None and np.isfinite(threshold):
             found["separability_threshold"] = threshold
         if not problem.alpha.ndim and np.array_equal(problem.test_weights, mixture.weights):
             with contextlib.suppress(UnsupportedCombination):

@@ -14,6 +14,7 @@ from orderparam.numerics.gaussian import sobol_normals
 from orderparam.support.arguments import truth
 
 _COMMON = 1e-12
+_ROUNDING = 1e-14
 
 
 def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> float | None:
@@ -30,8 +31,8 @@ def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> f
         fit_bias: Whether the separating plane may have an offset.
 
     Returns:
-        The threshold, or `None` where no formula is known (unequal covariances): there the
-        vanishing of the hard margin shows it.
+        The threshold, infinite for clusters without noise, or `None` where no formula is known
+        (unequal covariances): there the vanishing of the hard margin shows it.
 
     Source: docs/theory/mixtures.md, Separability; for no signal the threshold is Cover's 2.
     """
@@ -70,7 +71,9 @@ def two_class_threshold(snr: float, positive_weight: float, fit_bias: bool = Tru
         )
         for start in (-1.0, 0.5, 2.0)
     ]  # fmt: skip
-    return 1 / min(end.fun for end in ends)
+    least = min(end.fun for end in ends)
+    # Below rounding of the minimiser: clusters (nearly) without noise are always separable.
+    return 1 / least if least > _ROUNDING else np.inf
 
 
 def multiclass_threshold(mixture: GaussianMixture) -> float | None:

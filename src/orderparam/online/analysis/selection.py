@@ -6,8 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy.linalg import expm
+from jaxtyping import Float
 
 from orderparam.contract import SavePlan
 from orderparam.errors import InvalidProblem, NotConverged
@@ -15,12 +14,15 @@ from orderparam.online.methods.ode import OverlapODE
 from orderparam.online.model.input_spectrum import require_unit_inputs
 from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent, checked_problem
-from orderparam.online.theory.isotropic import isotropic
+from orderparam.online.theory.isotropic import Isotropic, isotropic
 from orderparam.support.arguments import integer, one_of, refuse
 from orderparam.support.arrays import array
 
 AXES = (2, 3, 4)
 """Axes of one matrix, or of many."""
+
+_SETTLED = 0.02
+"""Distance and movement, in units of M, at which the end of a run counts as a solution."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Selected:
         O: Orthonormal frame: the students end at W = s O W*.
         overlaps: Q and M there.
         squared_distance: |W(0) - s O W*|^2/N.
-        exact: Whether the hypotheses hold under which the polar factor is selected exactly.
+        exact: Whether the equations end at exactly these overlaps: route `"polar"`, p >= p*, T and
+            Q(0) multiples of the identity, no label noise, no offset, and a learning rate below
+            the critical one.
     """
 
     O: Float[np.ndarray, "*draw student teacher"]  # noqa: E741
@@ -49,11 +53,11 @@ def polar_factor(
     A, B, T and Q(0) are multiples of the identity. Source: docs/theory/online.md, Conserved
     quantities.
     """
-    left, _, right = np.linalg.svd(_matrices("M", M), full_matrices=False)
+    left, _, right = np.linalg.svd(matrices("M", M), full_matrices=False)
     return left @ right
 
 
-def _matrices(name: str, value: Any) -> Float[np.ndarray, "*batch row column"]:
+def matrices(name: str, value: Any) -> Float[np.ndarray, "*batch row column"]:
     """One matrix, or many with leading axes, each with at least one entry."""
     found = array(name, value, AXES)
     if found.size == 0:
@@ -68,7 +72,7 @@ def gram_schmidt_factor(
 
     What training selects where teacher directions are learned one after the other.
     """
-    M, T = _matrices("M", M), _matrices("T", T)
+    M, T = matrices("M", M), matrices("T", T)
     if T.shape[-2:] != (M.shape[-1],) * 2 or T.ndim not in (2, M.ndim):
         raise refuse("T", T, f"a square matrix of size {M.shape[-1]}, as `M` has columns")
     if M.shape[-2] < M.shape[-1]:
@@ -104,16 +108,19 @@ def selected_solution(problem: TeacherStudent, route: str = "polar") -> Selected
 
     Args:
         problem: Quadratic, with uniform positive second layers, p >= p* (or isotropic for p < p*).
-            Every learning rate and schedule under which training converges selects the same.
+            Where T and Q(0) are multiples of the identity every learning rate and schedule below
+            the critical one selects the same frame; elsewhere the frame depends on it.
         route: `"polar"`: the closest point of the manifold to the initial weights (orthogonal
-            Procrustes), exact for isotropic teachers; `"gram_schmidt"`: for well separated teacher
-            eigenvalues and small M(0); `"ode"`: the end of the integrated equations, the
-            reference for both.
+            Procrustes), exact for isotropic teachers and starts; `"gram_schmidt"`: for well
+            separated teacher eigenvalues and small M(0); `"ode"`: the end of the integrated
+            equations, the reference for both. Label noise, and teachers that are too many to
+            learn (p < p*), change the size s of a finite rate's end: only `"ode"` has it.
 
     Raises:
         InvalidProblem: If M(0) vanishes, T is singular, or `route` is unknown.
         UnsupportedCombination: If the second layers are not uniform or positive.
-        NotConverged: If the route is `"ode"` and the duration ends more than 2 % from a solution.
+        NotConverged: If the route is `"ode"` and at its end M still moves by more than 2 %, or is
+            more than 2 % away from every s O T.
 
     Source: Bocchi et al. (2026); docs/theory/online.md, Selected solution.
     """
@@ -135,32 +142,43 @@ def selected_solution(problem: TeacherStudent, route: str = "polar") -> Selected
     p, q = numbers.p, numbers.q
     scale = math.sqrt(numbers.b / numbers.a * max((q + 2) / (p + 2), 1.0))
     if route == "ode":
-        O = _integrated(problem, scale)  # noqa: E741
-    else:
-        O = polar_factor(M) if route == "polar" else gram_schmidt_factor(M, T)  # noqa: E741
+        return _integrated(problem)
+    O = polar_factor(M) if route == "polar" else gram_schmidt_factor(M, T)  # noqa: E741
     turned = np.swapaxes(O, -1, -2)
     end = Overlaps(scale**2 * O @ T @ turned, scale * O @ T, T, start.dimension)
-    cross = np.sum(O * M, axis=(-1, -2))
-    lengths = np.trace(Q, axis1=-2, axis2=-1) + np.trace(end.Q, axis1=-2, axis2=-1)
-    return Selected(O, end, np.asarray(lengths - 2 * scale * cross), _exact(problem))
+    exact = route == "polar" and p >= q and _exact(problem, numbers)
+    return Selected(O, end, _distance(problem, O, np.asarray(scale), end), exact)
 
 
-def _integrated(
-    problem: TeacherStudent, scale: float
-) -> Float[np.ndarray, "*draw student teacher"]:
-    """The frame O of M = s O T at the end of the integrated equations."""
-    plan = SavePlan(times=(0.0, problem.duration))
+def _distance(
+    problem: TeacherStudent, frame: np.ndarray, scale: np.ndarray, end: Overlaps
+) -> Float[np.ndarray, "*draw"]:
+    """|W(0) - s O W*|^2/N."""
+    cross = np.sum(frame * problem.start.M, axis=(-1, -2))
+    lengths = sum(np.trace(Q, axis1=-2, axis2=-1) for Q in (problem.start.Q, end.Q))
+    return np.asarray(lengths - 2 * scale * cross)
+
+
+def _integrated(problem: TeacherStudent) -> Selected:
+    """The end of the integrated equations, with the frame O and the size s of M = s O T."""
+    plan = SavePlan(times=(0.0, 0.8 * problem.duration, problem.duration))
     solution = OverlapODE().run(problem, save=plan)
-    M, T = solution["M"].isel(time=-1).values, problem.start.T
+    before, M = (solution["M"].isel(time=at).values for at in (-2, -1))
+    T, size = problem.start.T, np.linalg.norm(solution["M"].isel(time=-1).values, axis=(-2, -1))
     frame = polar_factor(M @ np.linalg.inv(T))
-    end = scale * frame @ T
-    off = float((np.linalg.norm(M - end, axis=(-2, -1)) / np.linalg.norm(end, axis=(-2, -1))).max())
-    if off > 0.02:
+    shape = frame @ T
+    scale = np.sum(M * shape, axis=(-1, -2)) / np.sum(shape**2, axis=(-1, -2))
+    away = M - scale[..., None, None] * shape
+    off, moved = (
+        float((np.linalg.norm(part, axis=(-2, -1)) / size).max()) for part in (away, M - before)
+    )
+    if max(off, moved) > _SETTLED:
         raise NotConverged(
-            f"At time {problem.duration:g} M is still {off:.1%} away from a solution s O T; raise "
-            "`duration`."
+            f"At time {problem.duration:g} M is {off:.1%} away from a solution s O T, and moved by "
+            f"{moved:.1%} in the last fifth of the run; raise `duration`."
         )
-    return frame
+    end = Overlaps(solution["Q"].isel(time=-1).values, M, T, problem.start.dimension)
+    return Selected(frame, end, _distance(problem, frame, np.asarray(scale), end), False)
 
 
 def _at_constant_rate(problem: TeacherStudent, start: Overlaps) -> Any:
@@ -173,48 +191,17 @@ def _is_none(value: Any) -> bool:
     return value is None
 
 
-def _exact(problem: TeacherStudent) -> bool:
-    """Whether T and Q(0) are multiples of the identity, up to rounding."""
+def _exact(problem: TeacherStudent, numbers: Isotropic) -> bool:
+    """Whether the equations end at the closest solution, up to rounding."""
+    fastest = 1.0 if problem.schedule is None else float(problem.schedule.values.max())
+    if problem.label_noise or abs(numbers.offset) > 1e-12 * numbers.b:
+        return False
+    theta = float(np.max(np.trace(problem.start.T, axis1=-2, axis2=-1))) / numbers.q
+    if numbers.eta * fastest * theta >= numbers.critical_learning_rate:  # that of T = 1
+        return False
     for part in (problem.start.T, problem.start.Q):
         size = part.shape[-1]
         level = np.trace(part, axis1=-2, axis2=-1)[..., None, None] / size
         if np.abs(part - level * np.eye(size)).max() > 1e-10 * np.abs(part).max():
             return False
     return True
-
-
-def conserved_matrix(
-    problem: TeacherStudent,
-    times: Float[np.ndarray, " time"],
-    Q: Float[np.ndarray, "time student student"],
-    M: Float[np.ndarray, "time student teacher"],
-    T: Float[np.ndarray, "teacher teacher"],
-) -> tuple[Float[np.ndarray, "time teacher teacher"], Bool[np.ndarray, " time"]]:
-    """X = E^T M^T rho^-1 M E, constant in gradient flow for every T and Q(0).
-
-    `rho = Q - M T^-1 M^T`, `E = exp(-4 a B T s)` with s = eta t, or the integral of eta(t) up to t
-    for a rate that follows a schedule. It is known only while rho, a difference, is
-    larger than rounding.
-
-    Returns:
-        X, and at which times the smallest eigenvalue of rho exceeds 1e-7 of Q's largest.
-
-    Source: docs/theory/online.md, Conserved quantities.
-    """
-    require_unit_inputs(checked_problem(problem).spectrum, "The conserved matrix")
-    times, T = array("times", times, (1,)), _matrices("T", T)
-    Q, M = _matrices("Q", Q), _matrices("M", M)
-    p, q, n = problem.students, problem.teachers, len(times)
-    for name, part, shape in (("Q", Q, (n, p, p)), ("M", M, (n, p, q)), ("T", T, (q, q))):
-        if part.shape != shape:
-            raise refuse(name, part, f"an array of shape {shape}", "give one matrix for each time")
-    if np.linalg.matrix_rank(T) < q:
-        raise InvalidProblem("Argument `T` is singular; drop dependent teachers.")
-    a = float(problem.A[0])
-    schedule, eta = problem.schedule, problem.learning_rate / (1 - problem.momentum)
-    flow = eta * (times if schedule is None else schedule.integral(problem.duration, times))
-    rho = Q - M @ np.linalg.inv(T) @ np.swapaxes(M, -1, -2)
-    known = np.linalg.eigvalsh(rho)[:, 0] > 1e-7 * np.linalg.eigvalsh(Q)[:, -1]
-    inner = np.swapaxes(M, -1, -2) @ np.linalg.solve(rho, M)
-    decay = expm(-4 * a * (np.diag(problem.B) @ T) * flow[:, None, None])
-    return np.swapaxes(decay, -1, -2) @ inner @ decay, known

@@ -21,11 +21,12 @@ _MARGINAL = 1e-6
 
 
 def critical_learning_rate(problem: TeacherStudent) -> float:
-    """Largest learning rate at which the zero-loss solution does not grow away.
+    """Largest `learning_rate` of the problem at which the zero-loss solution does not grow away.
 
     The velocity of the overlaps near the solution is `(eta J_1 + eta^2 J_2) d`, with the
     Jacobians J_1 of gradient flow and J_2 of the SGD noise; the limit is where the largest real
-    part of an eigenvalue turns positive. For A, B and T multiples of 1 this is
+    part of an eigenvalue turns positive. It is a nominal rate, as the problem's own: for A, B and T
+    multiples of 1 it is (1 - momentum) times the effective
     `isotropic(problem).critical_learning_rate`.
 
     Args:

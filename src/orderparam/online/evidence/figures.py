@@ -9,7 +9,11 @@ from matplotlib.figure import Figure
 
 from orderparam.errors import OrderParamError
 from orderparam.online.evidence.captions import TIME, model_line, seeds_line
-from orderparam.online.evidence.figures_escape import escape_histogram, escape_scaling
+from orderparam.online.evidence.figures_escape import (
+    escape_histogram,
+    escape_prefactors,
+    escape_scaling,
+)
 from orderparam.online.evidence.figures_solutions import (
     hessian,
     noise_floor,
@@ -92,6 +96,9 @@ FIGURES: dict[str, FigureKind] = {
     "escape": FigureKind(escape_histogram, "Escape times.", False, ("escape_time",), True),
     "escape-scaling": FigureKind(
         escape_scaling, "Escape time against N.", False, ("escape_time",), True
+    ),
+    "escape-prefactors": FigureKind(
+        escape_prefactors, "Fall of the loss on leaving the plateau.", False, ("escape_time",)
     ),
     "selection": FigureKind(selection_scatter, "Selected solutions.", needs=("M", "T")),
     "tail": FigureKind(tail, "Algebraic tail.", **_CURVES),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from orderparam.online.analysis.escape import escape_law
 from orderparam.online.evidence.captions import model_line
 from orderparam.online.evidence.measures import escape_times, rebuilt
+from orderparam.online.theory.isotropic import isotropic
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
 
@@ -70,6 +71,36 @@ def escape_scaling(pairs: Sequence[Pair]) -> Figure:
     note = r"lines: closed law with SGD noise, slope $1/2\Lambda$ in $\ln N$"
     note += "; bars: standard error over starts"
     describe(figure, "Escape takes a time of order log N", note, legend_of=[panel], columns=2)
+    return figure
+
+
+@styled
+def escape_prefactors(pairs: Sequence[Pair]) -> Figure:
+    """ln(plateau - loss) in time at the largest N: one slope, a prefactor for each width."""
+    widths = sorted({_widths(pair) for pair in pairs})
+    teachers = sorted({q for _, q in widths})
+    figure, axes = panels(1, len(teachers), size=(3.8, 3.2), sharey=True)
+    for panel, q in zip(axes[0], teachers, strict=True):
+        for index, width in enumerate(w for w in widths if w[1] == q):
+            group = [pair for pair in pairs if _widths(pair) == width]
+            pair = max(group, key=lambda found: found.theory.problem["start"]["dimension"])
+            problem = rebuilt(pair.theory)
+            level, law = isotropic(problem).plateau_loss(), escape_law(problem, sgd_noise=False)
+            times, fall = pair.theory["time"].values, level - pair.theory["loss"].values
+            known = (fall > 1e-12 * level).all(axis=0) & (fall < 0.2 * level).all(axis=0)
+            logs = np.log(np.where(known, fall, 1.0))
+            error = logs.std(axis=0, ddof=1) / math.sqrt(len(logs))
+            panel.errorbar(
+                times[known][::6], logs.mean(axis=0)[known][::6], yerr=error[known][::6],
+                fmt=marker(index), markersize=4, color=colour(index),
+                label=f"$p = {width[0]}$, $p^* = {q}$",
+            )  # fmt: skip
+            line = math.log(0.05 * level) + 2 * law.rate * (times - law.mean)
+            panel.plot(times[known], line[known], color=colour(index), linewidth=1)
+        panel.set(xlabel=r"time $t$  (samples / N)")
+    axes[0, 0].set_ylabel(r"mean of $\ln(\epsilon_{pl} - \epsilon_g)$, equations")
+    note = r"lines: closed law, slope $2\Lambda$; bars: standard error over starts"
+    describe(figure, "One slope, several prefactors", note, legend_of=axes[0].tolist(), columns=2)
     return figure
 
 

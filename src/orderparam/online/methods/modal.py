@@ -7,7 +7,7 @@ import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import UnsupportedCombination
-from orderparam.online.methods.ode import IntegratedMethod, integrated
+from orderparam.online.methods.integrated import IntegratedMethod, integrated
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.flow import fixed_of
 from orderparam.online.theory.modes import Modes

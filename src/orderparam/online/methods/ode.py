@@ -1,62 +1,22 @@
 """The overlap equations as a method: integrated for all initial states in one compiled call."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.contract import Estimate, SavePlan
+from orderparam.online.methods.integrated import IntegratedMethod, integrated
 from orderparam.online.problem import TeacherStudent
-from orderparam.online.theory.events import levels_of
-from orderparam.online.theory.flow import bins_of, fixed_of, rule_of
-from orderparam.online.theory.integration import Steps, compiled
-from orderparam.online.theory.modes import Modes
+from orderparam.online.theory.flow import bins_of, fixed_of
 from orderparam.online.theory.moments import Fixed, State
-from orderparam.online.theory.pack import packed
 from orderparam.online.theory.smooth import frozen_normals
 from orderparam.results import Solution
-from orderparam.support.arguments import integer, probability, refuse, truth
+from orderparam.support.arguments import integer, refuse
 from orderparam.support.memory import require_numbers
-
-_EVENT_GRID = 301
-"""Evenly spaced times, beside the saved ones, between which events are looked for."""
-
-
-class IntegratedMethod(Method):
-    """What methods have in common that integrate equations in time; see `OverlapODE`."""
-
-    rtol: float = eqx.field(static=True)
-    atol: float = eqx.field(static=True)
-    sgd_noise: bool = eqx.field(static=True)
-    max_steps: int = eqx.field(static=True)
-    margin: float = eqx.field(static=True)
-    rest: float = eqx.field(static=True)
-
-    def __init__(
-        self,
-        rtol: float = 1e-8,
-        atol: float = 1e-10,
-        sgd_noise: bool = True,
-        max_steps: int = 16384,
-        margin: float = 0.05,
-        rest: float = 0.01,
-    ) -> None:
-        self.rtol = probability("rtol", rtol)
-        self.atol = probability("atol", atol)
-        self.sgd_noise = truth("sgd_noise", sgd_noise)
-        self.max_steps = integer("max_steps", max_steps)
-        self.margin = probability("margin", margin)
-        self.rest = probability("rest", rest)
-
-    def config(self) -> Mapping[str, Any]:
-        """The settings as plain JSON values."""
-        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
 
 class OverlapODE(IntegratedMethod):
@@ -143,36 +103,3 @@ class OverlapODE(IntegratedMethod):
         for replicate in range(replicates):
             normals = jnp.asarray(frozen_normals(seed, replicate, samples, units))
             yield first, replace(fixed, normals=normals), None
-
-
-def integrated(
-    method: Any,
-    problem: TeacherStudent,
-    save: SavePlan,
-    seed: int,
-    starts: Iterable[tuple[State, Fixed, Modes | None]],
-) -> Solution:
-    """Integrate from each of the `starts` (replicates of one another) and label the results.
-
-    Args:
-        method: `OverlapODE`, or another with its tolerances and levels.
-        problem: What is integrated.
-        save: What to keep.
-        seed: Seed of the replicates.
-        starts: Initial states, what stays constant, and the modes if these are integrated.
-    """
-    times = problem.times(save)
-    levels = levels_of(problem, method.sgd_noise, method.margin, method.rest)
-    fine = times if levels is None else np.union1d(times, problem.times(SavePlan(_EVENT_GRID)))
-    steps = Steps(method.rtol, method.atol, method.max_steps)
-    rest = (rule_of(problem, method.sgd_noise), levels, jnp.asarray(fine), steps)
-    saved = np.searchsorted(fine, times)
-    runs, seconds, compile_time = [], 0.0, 0.0
-    for start in starts:
-        program, took = compiled((*start, *rest))
-        began = time.perf_counter()
-        run = jax.block_until_ready(program(*start, *rest))
-        seconds, compile_time = seconds + time.perf_counter() - began, compile_time + took
-        states = jax.tree.map(lambda part: part[:, saved], run.states)
-        runs.append(eqx.tree_at(lambda r: r.states, run, states))
-    return packed(method, problem, times, runs, seed, seconds, compile_time)

@@ -41,7 +41,11 @@ class Isotropic:
 
     @property
     def critical_learning_rate(self) -> float:
-        """eta_c = 1/(2 a b theta (p* + 2)), at which the solution loses stability."""
+        """eta_c = 1/(2 a b theta (p* + 2)) per batch size, at which the solution loses stability.
+
+        An effective rate, as `eta` is: the problem's own `learning_rate` reaches it at
+        (1 - momentum) eta_c, which is what `critical_learning_rate(problem)` returns.
+        """
         strength = max(self.noise, 1e-300)
         return 1.0 / (2 * self.a * self.b * self.theta * (self.q + 2)) / strength
 

@@ -51,6 +51,11 @@ class Modes(eqx.Module):
         Q, M = (jnp.where(lost, jnp.inf, part) for part in (Q, M))
         return State(Q, M, jnp.broadcast_to(self.A, modes.q.shape))
 
+    def single(self, modes: ModalState) -> State:
+        """Overlaps at one time."""
+        many = self.overlaps(ModalState(modes.q[None], modes.mu[None]))
+        return State(many.Q[0], many.M[0], many.A[0])
+
 
 def modal_velocity(t: Any, state: ModalState, args: tuple[Fixed, Rule, Modes]) -> ModalState:
     """Time derivative of the modes, that of the overlaps in their basis.

@@ -65,6 +65,7 @@ def alignment(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> Float[np.ndarray, 
 def _inverse(gram: np.ndarray) -> np.ndarray:
     """Inverse of Gram matrices; the (slower) pseudo-inverse where one is nearly singular."""
     norm = np.abs(gram).max((-1, -2))
+    norm = np.where(norm > 0, norm, 1.0)  # students without norm align with nothing
     safe = np.linalg.det(gram / norm[:, None, None]) > 1e-8
     inverse = np.empty_like(gram)
     inverse[safe] = np.linalg.inv(gram[safe])

@@ -16,7 +16,7 @@ from orderparam.online.theory.events import EVENTS
 from orderparam.online.theory.flow import fixed_of
 from orderparam.online.theory.integration import Trajectories
 from orderparam.online.theory.moments import State
-from orderparam.online.theory.observed import measured
+from orderparam.online.theory.observed import losses, measured
 from orderparam.online.theory.smooth import drift_errors
 from orderparam.results import Solution, Verdict, build_solution
 
@@ -25,6 +25,9 @@ LARGEST_ERROR = 0.05
 
 LARGEST_BIAS = 1e-4
 """Error of the quadrature, in units of the outputs' mean square, that a result may carry."""
+
+_RISE = 10.0
+"""Final loss, in units of the largest that a run may start with, that counts as diverged."""
 
 _CHECKED = 64
 """States at which the quadrature is checked."""
@@ -38,6 +41,7 @@ def packed(
     seed: int,
     wall_time: float,
     compile_time: float,
+    note: str = "",
 ) -> Solution:
     """Label the trajectories, and say how they ended.
 
@@ -49,13 +53,14 @@ def packed(
         seed: Seed of the replicates.
         wall_time: Seconds of all runs.
         compile_time: Seconds of compilation.
+        note: What the start has to say, for the end of the message.
     """
     found = [_arrays(problem, run) for run in runs]
     arrays, errors = _averaged(found)
     diagnostics: dict[str, Any] = {"steps": max(int(np.max(np.asarray(r.steps))) for r in runs)}
     if not isinstance(problem.activation, str):
         diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
-    verdict, message, lost = _judged(runs, arrays, diagnostics)
+    verdict, message, lost = _judged(problem, runs, arrays, diagnostics)
     return build_solution(
         {name: variable(problem, name, arrays[name], (), errors[name]) for name in arrays}
         | constants(problem),
@@ -66,7 +71,7 @@ def packed(
         method=method.config(),
         seed=seed,
         verdict=verdict,
-        message=message,
+        message=" ".join(filter(None, (message, note))),
         diagnostics=diagnostics | {"lost": lost},
         precision="float64",
         device=jax.devices()[0].device_kind,
@@ -97,6 +102,7 @@ def _arrays(problem: TeacherStudent, run: Trajectories) -> dict[str, np.ndarray]
 
 
 def _judged(
+    problem: TeacherStudent,
     runs: Sequence[Trajectories],
     arrays: Mapping[str, np.ndarray],
     diagnostics: Mapping[str, Any],
@@ -104,14 +110,29 @@ def _judged(
     """Verdict, its reason, and how many trajectories were lost."""
     blown = np.any([np.asarray(run.blown_up) for run in runs], axis=0)
     finished = np.all([np.asarray(run.finished) for run in runs], axis=0)
+    reached = np.min([np.asarray(run.reached) for run in runs], axis=0)
     lost = ~finished | ~np.isfinite(arrays["loss"]).all(axis=-1)
     number, of = int(lost.sum()), len(lost)
     if blown.any():
-        message = f"The norms of {blown.sum()} of {of} trajectories grew without bound."
+        message = (
+            f"The norms of {blown.sum()} of {of} trajectories grew without bound, the first at "
+            f"time {reached[blown].min():.6g}; values after that are NaN."
+        )
         return Verdict.DIVERGED, message, number
     if lost.any():
-        message = f"{number} of {of} trajectories needed more steps than `max_steps`."
+        message = (
+            f"{number} of {of} trajectories stopped after {diagnostics['steps']} steps, the first "
+            f"at time {reached[lost].min():.6g}; values up to there are as accurate as asked for, "
+            "later ones are NaN. Raise `max_steps`, or give a shorter `duration`."
+        )
         return Verdict.NOT_CONVERGED, message, number
+    risen = _risen(problem, arrays["loss"])
+    if risen.any():
+        message = (
+            f"The loss of {risen.sum()} of {of} trajectories ends above {_RISE:g} times both its "
+            "start and that of a student without output: the learning rate is beyond stability."
+        )
+        return Verdict.DIVERGED, message, number
     error = diagnostics.get("loss_standard_error", 0.0)
     bias = diagnostics.get("quadrature_error", 0.0)
     if error > LARGEST_ERROR or bias > LARGEST_BIAS:
@@ -122,6 +143,14 @@ def _judged(
         )
         return Verdict.ERROR_TOO_LARGE, message, number
     return Verdict.CONVERGED, "Every trajectory reached its last time.", number
+
+
+def _risen(problem: TeacherStudent, loss: Float[np.ndarray, "draw time"]) -> np.ndarray:
+    """Which losses end far above whatever a sensible run starts with."""
+    start = problem.preactivations().flat()
+    T = start.T
+    nothing = losses(problem, 0 * start.Q, 0 * start.M, T, np.zeros((len(T), problem.students)))
+    return loss[:, -1] > _RISE * np.maximum(loss[:, 0], nothing)
 
 
 def _accuracy(

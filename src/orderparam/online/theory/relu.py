@@ -4,10 +4,11 @@ Source: docs/theory/online.md, General activations; Cho & Saul (2009) for the pa
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.online.theory.orthant import second_moment
 
@@ -15,8 +16,21 @@ Gram = Float[Array, "unit unit"]
 Index = Int[np.ndarray, "..."]
 
 
+def _alive(C: Gram, *indices: Index) -> Bool[Array, "..."]:
+    """Whether all of these units have a norm; one without has the derivative s'(0) = 0."""
+    alive: Any = True
+    for i in indices:
+        alive = alive & (C[i, i] > 0)
+    return alive
+
+
+def _norm(C: Gram, i: Index) -> Float[Array, "..."]:
+    """C_ii, and 1 for a unit at zero, whose averages are set to 0."""
+    return jnp.where(C[i, i] > 0, C[i, i], 1.0)
+
+
 def _correlation(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
-    return jnp.clip(C[i, j] / jnp.sqrt(C[i, i] * C[j, j]), -1.0, 1.0)
+    return jnp.clip(C[i, j] / jnp.sqrt(_norm(C, i) * _norm(C, j)), -1.0, 1.0)
 
 
 def two(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
@@ -28,13 +42,14 @@ def two(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
 
 def slopes(C: Gram, i: Index, j: Index) -> Float[Array, "..."]:
     """E[s'(u_i) s'(u_j)]."""
-    return 0.25 + jnp.arcsin(_correlation(C, i, j)) / (2 * jnp.pi)
+    both = 0.25 + jnp.arcsin(_correlation(C, i, j)) / (2 * jnp.pi)
+    return jnp.where(_alive(C, i, j), both, 0.0)
 
 
 def curvature(C: Gram, i: Index, k: Index) -> Float[Array, "..."]:
     """E[s''(u_i) s(u_k)], where s'' is the delta function."""
     spread = jnp.sqrt(jnp.maximum(C[i, i] * C[k, k] - C[i, k] ** 2, 0.0))
-    return spread / C[i, i] / (2 * jnp.pi)
+    return spread / _norm(C, i) / (2 * jnp.pi)
 
 
 def four(C: Gram, i: Index, j: Index, k: Index, l: Index) -> Float[Array, "..."]:  # noqa: E741
@@ -59,7 +74,11 @@ def four(C: Gram, i: Index, j: Index, k: Index, l: Index) -> Float[Array, "..."]
 def _group(C: Gram, members: Iterable[tuple[int, ...]], second: int) -> Float[Array, " member"]:
     """Second moments of components 0 and `second` of each chosen set of units."""
     rows = np.array(list(members))
-    return second_moment(C[rows[:, :, None], rows[:, None, :]], 0, second)
+    eye = jnp.eye(len(C))
+    dead = ~_alive(C, np.arange(len(C)))
+    safe = jnp.where(dead[:, None] | dead, eye, C)
+    values = second_moment(safe[rows[:, :, None], rows[:, None, :]], 0, second)
+    return jnp.where(dead[rows].any(axis=1), 0.0, values)
 
 
 RELU = (two, curvature, four, slopes)

@@ -1,0 +1,151 @@
+"""What the methods share that integrate equations in time: settings, one compiled call, labels."""
+
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from orderparam.contract import Method, SavePlan
+from orderparam.online.problem import TeacherStudent
+from orderparam.online.theory.events import levels_of
+from orderparam.online.theory.flow import Rule, rule_of, velocity
+from orderparam.online.theory.integration import Steps, Trajectories, compiled
+from orderparam.online.theory.modes import Modes
+from orderparam.online.theory.moments import Fixed, State
+from orderparam.online.theory.pack import packed
+from orderparam.results import Solution
+from orderparam.support.arguments import integer, probability, truth
+
+_LENGTHS = (64, 256, 1024)
+"""Compiled numbers of saved times, and multiples of the last."""
+
+
+_STILL = 1e-12
+"""Velocity of M that rounding explains."""
+
+
+class IntegratedMethod(Method):
+    """What methods have in common that integrate equations in time; see `OverlapODE`."""
+
+    rtol: float = eqx.field(static=True)
+    atol: float = eqx.field(static=True)
+    sgd_noise: bool = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+    margin: float = eqx.field(static=True)
+    rest: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        rtol: float = 1e-8,
+        atol: float = 1e-10,
+        sgd_noise: bool = True,
+        max_steps: int = 16384,
+        margin: float = 0.05,
+        rest: float = 0.01,
+    ) -> None:
+        self.rtol = probability("rtol", rtol)
+        self.atol = probability("atol", atol)
+        self.sgd_noise = truth("sgd_noise", sgd_noise)
+        self.max_steps = integer("max_steps", max_steps)
+        self.margin = probability("margin", margin)
+        self.rest = probability("rest", rest)
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("rtol", "atol", "sgd_noise", "max_steps", "margin", "rest")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+
+def integrated(
+    method: Any,
+    problem: TeacherStudent,
+    save: SavePlan,
+    seed: int,
+    starts: Iterable[tuple[State, Fixed, Modes | None]],
+) -> Solution:
+    """Integrate from each of the `starts` (replicates of one another) and label the results.
+
+    Args:
+        method: `OverlapODE`, or another with its tolerances and levels.
+        problem: What is integrated.
+        save: What to keep.
+        seed: Seed of the replicates.
+        starts: Initial states, what stays constant, and the modes if these are integrated.
+    """
+    times = problem.times(save)
+    levels, known = levels_of(problem, method.sgd_noise, method.margin, method.rest)
+    steps = Steps(jnp.asarray(method.rtol), jnp.asarray(method.atol), method.max_steps)
+    padded = jnp.asarray(np.pad(times, (0, _length(len(times)) - len(times)), "edge"))
+    rest = (rule_of(problem, method.sgd_noise), levels, padded, steps)
+    runs, spent, note = [], np.zeros(2), ""
+    for start in starts:
+        note = _stuck_note(start[0], start[1], rest[0])
+        run, took = _timed((*start, *rest))
+        spent += took
+        if _goes_on(problem, run):
+            run, took = _timed((*start, *rest, run))
+            spent += took
+        states = jax.tree.map(lambda part: part[:, : len(times)], run.states)
+        events = run.events if known else None
+        runs.append(
+            eqx.tree_at(lambda r: (r.states, r.events), run, (states, events), is_leaf=_none)
+        )
+    seconds, compile_time = spent.tolist()
+    return packed(method, problem, times, runs, seed, seconds, compile_time, note)
+
+
+def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
+    """A warning for starts without overlap whose symmetry the equations keep for ever."""
+    blank = np.flatnonzero(~np.asarray(first.M).reshape(len(first.M), -1).any(axis=1))
+    if not blank.size:
+        return ""
+
+    def rise(index: int) -> np.ndarray:
+        state = jax.tree.map(lambda part: part[index], first)
+        own = fixed.with_teachers(tuple(part[index] for part in fixed.teachers()))
+        return np.asarray(velocity(jnp.zeros(()), state, (own, rule)).M)
+
+    stuck = [index for index in blank.tolist() if np.abs(rise(index)).max() <= _STILL]
+    if not stuck:
+        return ""
+    note = (
+        f"M(0) = 0 in {len(stuck)} of {len(first.M)} starts: the equations keep it, so no teacher "
+        "is ever learned; start with the overlaps of finite N (random_overlaps)."
+    )
+    warnings.warn(note, stacklevel=2)
+    return note
+
+
+def _none(value: Any) -> bool:
+    return value is None
+
+
+def _length(count: int) -> int:
+    """The compiled number of times that holds so many."""
+    last = _LENGTHS[-1]
+    return next((size for size in _LENGTHS if size >= count), -(-count // last) * last)
+
+
+def _timed(arguments: tuple[Any, ...]) -> tuple[Trajectories, Float[np.ndarray, "2"]]:
+    """Run the compiled program; seconds of the run, and of compilation."""
+    program, compile_time = compiled(arguments)
+    began = time.perf_counter()
+    run = jax.block_until_ready(program(*arguments))
+    return run, np.array([time.perf_counter() - began, compile_time])
+
+
+def _goes_on(problem: TeacherStudent, run: Trajectories) -> bool:
+    """Whether implicit steps may finish what took too many: smooth and closed equations alone."""
+    if problem.activation not in ("quadratic", "erf_scaled"):
+        return False
+    finite = [
+        np.isfinite(part).all(tuple(range(1, part.ndim))) for part in jax.tree.leaves(run.end)
+    ]
+    left = ~(np.asarray(run.finished) | np.asarray(run.blown_up))
+    return bool((left & np.all(finite, axis=0)).any())
