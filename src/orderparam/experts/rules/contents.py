@@ -10,6 +10,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.forward import ForwardMultipliers
 from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.shape import Shape
+from orderparam.support.arguments import nearest
 
 TABLE_VERSION = 1
 
@@ -103,6 +104,7 @@ class PlanContents:
             raise InvalidProblem(
                 f"The plan has no parameter {name!r}; it has {', '.join(list(self.by_name)[:5])}, "
                 "... Make the plan for the model that is trained."
+                f"{nearest(name, self.by_name)}"
             )
         return found
 

@@ -34,7 +34,7 @@ class Role:
         optional: Whether a rule with this role may match nothing.
 
     Raises:
-        InvalidProblem: If the role is unknown.
+        InvalidProblem: If the role is unknown, or has no hidden width that `hidden` could name.
     """
 
     name: str
@@ -54,6 +54,12 @@ class Role:
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
+        if self.hidden is not None and not ROWS[self.name].hidden:
+            having = ", ".join(name for name, row in ROWS.items() if row.hidden)
+            raise InvalidProblem(
+                f"A Role {self.name!r} has hidden={self.hidden!r}, but scales with no hidden "
+                f"width; leave it out, or use one of the roles {having}."
+            )
 
 
 @dataclass(frozen=True)
