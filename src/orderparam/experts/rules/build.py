@@ -1,5 +1,6 @@
 """Making a plan from the names and shapes of a model's parameters."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -33,6 +34,8 @@ from orderparam.experts.rules.sizes import check_sizes, hidden_name
 from orderparam.support.arguments import instance, optional, refuse
 
 Kind = TypeVar("Kind", bound=ScalingPlan)
+# A pair of LoRA adds nothing at the start, because its second matrix is zero.
+_LORA_SECOND = re.compile(r"(^|\.)lora_(embedding_)?B(\.|$)")
 
 
 def plan_from_shapes(
@@ -208,7 +211,7 @@ def _entry(
         expert=match.expert,
         groups=groups.count if of_expert and groups else None,
         base_fan_in=placed.fan_in * value(row.adam, ratio),
-        initial="zero" if zero else row.initial,
+        initial="zero" if zero else _initial(name, match),
         std=given.std,
         learning_rate=given.learning_rate,
         epsilon=given.epsilon,
@@ -216,4 +219,13 @@ def _entry(
         gradient=gradient_growth(role.name, ratio, recipe),
         ratios=ratio,
         in_block=in_block,
+        std_factor=role.std_factor,
+        own_factor=role.std_factor if role.own_factor is None else role.own_factor,
     )
+
+
+def _initial(name: str, match: Match) -> str:
+    """How a parameter starts: as its rule says, else as LoRA pairs do, else as its role does."""
+    if match.role.initial is not None:
+        return match.role.initial
+    return "zero" if _LORA_SECOND.search(name) else ROWS[match.role.name].initial

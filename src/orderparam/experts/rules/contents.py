@@ -36,6 +36,8 @@ class Entry:
         gradient: Growth of a typical entry of the gradient.
         ratios: The ratios behind them: n, k, e, l, and h of the role's hidden width.
         in_block: Whether the depth rule applies.
+        std_factor: What the base model's own code multiplies the std with.
+        own_factor: The same of the target's code.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Entry:
     gradient: float
     ratios: Mapping[str, float]
     in_block: bool
+    std_factor: float = 1.0
+    own_factor: float = 1.0
 
     @property
     def special(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from orderparam.experts.rules.build import plan_from_shapes
+from orderparam.experts.rules.given import make_recipe
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.rows import ROWS
@@ -53,7 +54,7 @@ def role_table(base: Shape, target: Shape, **choices: Any) -> ScalingPlan:
 def _attention_known(target: Shape, choices: Mapping[str, Any]) -> bool:
     """Whether rows of attention can be given; without any of its sizes there is none to scale."""
     named = (target.head_dim, target.attention_width, target.kv_width)
-    return any(size is not None for size in named) or choices.get("qk_norm") is True
+    return any(size is not None for size in named) or make_recipe(choices).qk_norm
 
 
 def _present(role: str, sizes: Mapping[str, int], attention: bool) -> bool:
