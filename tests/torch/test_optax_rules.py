@@ -100,6 +100,13 @@ def test_values_that_are_refused(values):
         optax_transform(plan_of("adamw"), optax.adamw, **values)
 
 
+@pytest.mark.parametrize("given", [{"weight_decay": 0.1}, {"eps": 1e-6}, {"learning_rate": 0.3}])
+def test_values_given_in_advance_would_be_dropped(given):
+    make = functools.partial(optax.adamw, **given)
+    with pytest.raises(InvalidProblem, match=f"was given {next(iter(given))}=.* in advance"):
+        optax_transform(plan_of("adamw"), make, learning_rate=0.1)
+
+
 def test_a_tree_of_another_size_and_a_key_that_means_nothing():
     plan = plan_of("sgd")
     other = {**PARAMS, "head": jnp.zeros((256, 10))}

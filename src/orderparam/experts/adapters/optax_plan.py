@@ -102,6 +102,7 @@ def optax_transform(
     if not callable(learning_rate):
         learning_rate = positive("learning_rate", learning_rate)
     eps, weight_decay = positive("eps", eps), at_least_zero("weight_decay", weight_decay)
+    _check_bound(make)
     if weight_decay and "weight_decay" not in takes:
         raise InvalidProblem(
             f"The optimiser {getattr(make, '__name__', make)} takes no weight_decay, but "
@@ -122,6 +123,17 @@ def optax_transform(
         for name, values in parts.items()
     }
     return optax.partition(transforms, lambda params: labels(plan, params))
+
+
+def _check_bound(make: Any) -> None:
+    """Refuse values that a factory was given in advance and that the plan's would replace."""
+    bound = set(getattr(make, "keywords", {})) & {"learning_rate", "eps", "weight_decay"}
+    if bound:
+        name = sorted(bound)[0]
+        raise InvalidProblem(
+            f"The factory was given {name}={make.keywords[name]!r} in advance, which the plan's "
+            f"values would replace; give {name} to optax_transform instead, which scales it."
+        )
 
 
 def init_tree(key: Any, plan: ScalingPlan, params: Any, base_std: Base | None = None) -> Any:

@@ -41,9 +41,14 @@ def apply_forward_multipliers(
         UnsupportedCombination: If the model's code has no place for a multiplier that is not 1.
     """
     factors = _stored(model) if plan is None else factors_of(plan)
+    if plan is not None and base_config is None:
+        raise InvalidProblem(
+            "Argument `base_config` is missing; give the configuration of the base model, whose "
+            "weight of the balancing loss is scaled."
+        )
+    _check_places(model, factors, 1.0 if plan is None else plan.forward_multipliers.aggregation)
     if plan is not None:
         _balance(model, plan, base_config)
-    _check_places(model, factors, 1.0 if plan is None else plan.forward_multipliers.aggregation)
     handles = []
     for name, module in model.named_modules():
         last = name.rpartition(".")[2]
@@ -71,11 +76,6 @@ def _stored(model: Any) -> dict[str, float]:
 def _balance(model: Any, plan: TorchPlan, base_config: Any) -> None:
     """Scale the weight of the balancing loss, in the model and in its configuration."""
     weight = getattr(base_config, "router_aux_loss_coef", None)
-    if base_config is None:
-        raise InvalidProblem(
-            "Argument `base_config` is missing; give the configuration of the base model, whose "
-            "weight of the balancing loss is scaled."
-        )
     if weight is not None:
         scaled = weight * plan.forward_multipliers.auxiliary_loss
         model.router_aux_loss_coef = model.config.router_aux_loss_coef = scaled

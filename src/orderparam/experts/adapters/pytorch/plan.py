@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class TorchPlan(ScalingPlan):
     """A plan with what a PyTorch training script needs; parameters are found by name.
 
-    Every method may be called before or after wrapping: `torch.compile`, `DistributedDataParallel`
-    and FSDP keep names. Arguments: as `ScalingPlan`.
+    Methods may be called before or after wrapping (compilation, DDP, FSDP), which keeps names.
     """
 
     def initialize_(
@@ -37,10 +36,9 @@ class TorchPlan(ScalingPlan):
         """Draw all parameters anew: normal with the base's std times the plan's multiplier.
 
         A parameter's numbers depend on its name, its expert and the seed alone: not on the order of
-        parameters, on sharding or on the number of experts that a rank holds. Parameters that
-        require no gradient keep their values; rows that stand for padding, and the second matrix of
-        LoRA pairs, are zero. Buffers are computed anew where the model's own code says how: models
-        of `transformers`, running statistics; others are yours to set after `to_empty`.
+        parameters or on sharding. What requires no gradient keeps its values; rows for padding and
+        the second matrix of LoRA pairs are zero. Buffers are computed anew where the model's code
+        says how (`transformers`, running statistics); others are yours to set after `to_empty`.
 
         Args:
             model: The target, materialised (`model.to_empty(device=...)` after the meta device).
@@ -96,14 +94,12 @@ class TorchPlan(ScalingPlan):
 
         Returns:
             Groups of parameters with the same values, which also carry `role`, `lr_mult`,
-            `name_list` and the planned values. They carry all of learning rate, epsilon and decay:
-            an optimiser that is given others (`AdamW(groups, weight_decay=0.1)`) would drop them,
-            so that the groups refuse it. The defaults of PyTorch's classes (a decay of 0.01 in
-            AdamW) are dropped too; this method's arguments are what counts.
+            `name_list` and the planned values. This method's arguments are what counts: defaults of
+            PyTorch's classes, such as AdamW's decay of 0.01, are dropped, and what an optimiser is
+            given besides (`AdamW(groups, weight_decay=0.1)`) would be, so that it is refused.
 
         Raises:
-            InvalidProblem: If a parameter is not in the plan or has another shape there, or a value
-                is not allowed.
+            InvalidProblem: If the plan is of another model, or a value is not allowed.
             UnsupportedCombination: For a decay with an optimiser that normalises it away.
         """
         from orderparam.experts.adapters.pytorch.groups import param_groups
@@ -157,9 +153,8 @@ class TorchPlan(ScalingPlan):
         """Clip the gradient of each role by itself, at a size that grows as gradients do.
 
         Args:
-            model: The target, after the backward pass. Of a model under `fully_shard`, or in other
-                tensors that know their placement (DTensor), the norm is that of all ranks' parts,
-                so that every rank has to call this.
+            model: The target, after the backward pass. Under `fully_shard`, or in other tensors
+                that know their placement (DTensor), the norm is that of all parts; all ranks call.
             max_rms: Largest root mean square of gradient entries at the base: one number, or
                 numbers by role, with `default`.
 
@@ -167,8 +162,7 @@ class TorchPlan(ScalingPlan):
             The root mean square of each role before clipping, relative to its growth.
 
         Raises:
-            UnsupportedCombination: If parts of a gradient are on other ranks and cannot be asked
-                for (FullyShardedDataParallel, experts shared out over ranks).
+            UnsupportedCombination: If flat parts or other experts are on other ranks.
         """
         from orderparam.experts.adapters.pytorch.clipping import clip_groups
 
