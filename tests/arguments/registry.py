@@ -470,7 +470,7 @@ def _experts() -> list[Case]:
             e.Recipe,
             {"depth_exponent": 0.5, "aggregation_exponent": 1, "capacity_factor": 1.5},
         ),
-        Case("experts.Role", e.Role, {"name": "head", "axes": "o i"}),
+        Case("experts.Role", e.Role, {"name": "attn_q", "axes": "o i"}),
         Case("experts.RoleRules", e.RoleRules, {"rules": [("*", "head")]}, accepts={"rules": ""}),
         Case("experts.role_table", e.role_table, {"base": base, "target": target, **recipe}),
         Case("experts.infer_regime", e.infer_regime, {"base": base, "target": target}),

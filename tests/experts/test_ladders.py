@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from orderparam.cli import app as cli
 from orderparam.errors import InvalidProblem, MissingExtra
 from orderparam.experts import Shape, role_table
+from orderparam.experts.evidence.coordinate_check import coordinate_check
 from orderparam.experts.evidence.transfer import judged, learning_rate_transfer
 from orderparam.experts.models.find import find_builder
-from orderparam.experts.theory.exponents import expectation, fit, judge
+from orderparam.experts.theory.expectations import expectation
+from orderparam.experts.theory.exponents import fit, judge, judge_all
 from orderparam.support.extras import needed
 
 SIZES = np.array([1.0, 2.0, 4.0, 8.0])
@@ -70,6 +74,22 @@ def test_what_the_seeds_cannot_tell_is_undecided():
     assert judge("act/u", 5, values[1:2], SIZES, PLAN).verdict == "fail"
 
 
+def test_many_observables_have_one_level():
+    """Of 40 made-up checks, each of 50 observables at the very edge of their tolerance."""
+    generator = np.random.default_rng(2)
+    alone = together = 0
+    for _ in range(40):
+        noise = 2 ** (0.1 * generator.standard_normal((50, 3, 4)))
+        found = [(f"act/{i}", 5, SIZES**0.1 * values) for i, values in enumerate(noise)]
+        alone += any(judge(*each, SIZES, PLAN).verdict == "fail" for each in found)
+        together += any(line.verdict == "fail" for line in judge_all(found, SIZES, PLAN))
+    assert alone > 20
+    assert together <= 6  # 2 are expected
+    found.append(("agg/base", 5, SIZES**-0.5 * noise[0]))
+    lines = judge_all(found, SIZES, PLAN)
+    assert [line.observable for line in lines if line.verdict == "fail"] == ["agg/base"]
+
+
 def test_noise_widens_the_tolerance_and_nan_fails():
     line = judge("act/u", 5, law(0.0, noise=0.6), SIZES, PLAN)
     assert line.se > 0.05
@@ -105,6 +125,19 @@ def test_optima_that_stay_and_optima_that_move():
     assert (worse.stays, worse.improves, worse.passed) == (True, False, False)
 
 
+def test_what_is_said_of_an_optimum():
+    fixed = judged((1, 2, 4), FACTORS, losses(lambda s: 0.2), {})
+    assert "the optimum stays" in fixed.sentence
+    edge = judged((1, 2, 4), FACTORS, losses(lambda s: 5.0), {})
+    assert edge.shift == 0.0
+    assert "MOVES" not in edge.sentence
+    assert "of sizes 1, 2, 4 is at an end of the grid" in edge.sentence
+    # There and back: the slope over the ladder is zero, and yet it moves.
+    back = judged((1, 2, 4), FACTORS, losses(lambda s: 1.5 * (s == 2) - 0.5), {})
+    assert back.shift == pytest.approx(0.0, abs=1e-9)
+    assert "MOVES by 1.50 octaves" in back.sentence
+
+
 def test_diverged_runs_and_edges_are_not_optima():
     grid = losses(lambda s: 0.2)
     grid[:, 3:] = np.inf
@@ -134,6 +167,38 @@ def test_without_an_extra_its_name_is_said(monkeypatch):
     monkeypatch.setattr("orderparam.support.extras.import_module", _missing)
     with pytest.raises(MissingExtra, match="pip install"):
         find_builder("mlp-mixture")
+
+
+def good(size, seed, parameterization, *, regime="II", factor=1.0):
+    raise ZeroDivisionError("of its own")
+
+
+@pytest.mark.parametrize(
+    ("builder", "settings", "message"),
+    [
+        (good, {}, r"builder 'good' failed \(ZeroDivisionError: of its own\)"),
+        (good, {"regim": "I"}, r"no argument `regim`.*Did you mean 'regime'"),
+        (lambda size, seed, parameterization, factor=1: None, {}, "must be a Setup, but is None"),
+    ],
+)
+def test_errors_of_a_builder_are_one_sentence(builder, settings, message, monkeypatch):
+    for room in ("sweep", "ladder"):
+        monkeypatch.setattr(f"orderparam.experts.experiment.{room}.needed", lambda *names: None)
+    for check in (learning_rate_transfer, coordinate_check):
+        with pytest.raises(InvalidProblem, match=message):
+            check(builder, **settings)
+
+
+@pytest.mark.parametrize("text", ["raise OSError('no disk')", "1 +", "build = 3", "import absent"])
+def test_modules_that_cannot_be_imported(text, tmp_path, monkeypatch):
+    monkeypatch.setattr("orderparam.experts.models.find.needed", lambda *names: None)
+    monkeypatch.chdir(tmp_path)
+    name = f"module{abs(hash(text))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    result = CliRunner().invoke(cli.app, ["check", f"{name}:build"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def _missing(name):

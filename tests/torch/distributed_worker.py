@@ -9,7 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from orderparam.errors import InvalidProblem
+from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.experts import Shape
 from orderparam.experts.adapters.pytorch.plan import torch_plan
 from orderparam.experts.models.mlp import MLP_RULES, MLPMixture
@@ -34,8 +34,26 @@ def trained(plan, model):
         optimizer.zero_grad()
         cross_entropy(model(INPUTS), LABELS).backward()
         optimizer.step()
-    plan.check_optimizer(optimizer)
+    plan.check_optimizer(optimizer, model)
     return float(cross_entropy(model(INPUTS), LABELS).detach())
+
+
+def check_clipping(plan, fresh, mesh):
+    """Every rank clips by the norm of the whole gradient, as one process does."""
+    plain, sharded = fresh(), fully_shard(fresh(), mesh=mesh)
+    for model in (plain, sharded):
+        cross_entropy(model(INPUTS), LABELS).backward()
+    sizes = plan.clip_groups(plain, 1e9)
+    limits = {role: 0.3 * size for role, size in sizes.items()}
+    for _ in range(2):  # a second time there is nothing left to clip
+        before, found = (plan.clip_groups(model, limits) for model in (plain, sharded))
+        assert all(abs(found[role] / before[role] - 1) < 1e-5 for role in sizes), (before, found)
+    for (name, one), other in zip(plain.named_parameters(), sharded.parameters(), strict=True):
+        whole = other.grad.full_tensor()
+        assert torch.allclose(whole, one.grad, rtol=1e-4, atol=1e-12), name
+    first = FullyShardedDataParallel(fresh(), use_orig_params=True, device_id=torch.device("cpu"))
+    with pytest.raises(UnsupportedCombination, match="use fully_shard"):
+        plan.clip_groups(first, 1.0)
 
 
 def main(rank, store):
@@ -69,6 +87,8 @@ def main(rank, store):
     plan.initialize_(sharded, seed=4)
     for name, value in sharded.state_dict().items():
         assert torch.equal(value.full_tensor(), start[name]), name
+
+    check_clipping(plan, fresh, mesh)
 
     flat = FullyShardedDataParallel(fresh(), device_id=torch.device("cpu"))
     with pytest.raises(InvalidProblem, match="use_orig_params=True"):

@@ -23,51 +23,8 @@ FAMILIES = (
 pytestmark = pytest.mark.filterwarnings("ignore:The base has")
 
 
-def config(family, scale, layers=2, **changes):
-    """A tiny configuration; sizes that scale are multiples of `scale`."""
-    s = scale
-    common = {
-        "vocab_size": 50, "hidden_size": 32 * s, "num_hidden_layers": layers,
-        "num_attention_heads": 2 * s, "num_key_value_heads": 2 * s if "deep" in family else s,
-        "max_position_embeddings": 32, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
-    }  # fmt: skip
-    experts = {"num_experts_per_tok": 2 * s, "moe_intermediate_size": 16 * s}
-    latent = {
-        "n_routed_experts": 4 * s, "n_shared_experts": 1, "n_group": 1, "topk_group": 1,
-        "first_k_dense_replace": 1, "q_lora_rank": 8 * s, "kv_lora_rank": 6 * s,
-        "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16, "intermediate_size": 48 * s,
-    }  # fmt: skip
-    own = {
-        "mixtral": {"num_local_experts": 4 * s, "num_experts_per_tok": 2 * s,
-                    "intermediate_size": 16 * s},
-        "qwen2_moe": {**experts, "num_experts": 4 * s, "intermediate_size": 48 * s,
-                      "shared_expert_intermediate_size": 24 * s},
-        "qwen3_moe": {**experts, "num_experts": 4 * s, "intermediate_size": 48 * s, "head_dim": 16},
-        "olmoe": {"num_experts": 4 * s, "num_experts_per_tok": 2 * s, "intermediate_size": 16 * s},
-        "deepseek_v2": {**experts, **latent},
-        "deepseek_v3": {**experts, **latent},
-        "llama": {"intermediate_size": 48 * s},
-    }  # fmt: skip
-    kinds = {
-        "mixtral": families.MixtralConfig, "qwen2_moe": families.Qwen2MoeConfig,
-        "qwen3_moe": families.Qwen3MoeConfig, "olmoe": families.OlmoeConfig,
-        "deepseek_v2": families.DeepseekV2Config, "deepseek_v3": families.DeepseekV3Config,
-        "llama": families.LlamaConfig,
-    }  # fmt: skip
-    if family == "gpt2":
-        return families.GPT2Config(
-            n_embd=32 * s, n_layer=layers, n_head=2 * s, vocab_size=50, n_positions=32,
-            bos_token_id=0, eos_token_id=1, **changes,
-        )  # fmt: skip
-    return kinds[family](**{**common, **own[family], **changes})
-
-
-def build(settings):
-    return AutoModelForCausalLM.from_config(settings)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_parameter_of_a_family_gets_its_role(family):
+def test_every_parameter_of_a_family_gets_its_role(family, config, build):
     model = build(config(family, 2))
     plan = hugging_face_plan(model, config(family, 1), parameterization="mup")
     roles = {name: plan[name].role for name, _ in model.named_parameters()}
@@ -82,7 +39,7 @@ def test_every_parameter_of_a_family_gets_its_role(family):
     assert plan.forward_multipliers.logits == (0.5 if family == "gpt2" else 1.0)
 
 
-def test_parts_that_other_tools_forget():
+def test_parts_that_other_tools_forget(config, build):
     plan = hugging_face_plan(build(config("deepseek_v3", 2)), config("deepseek_v3", 1))
     at = "model.layers.1."
     assert plan[at + "self_attn.q_b_proj.weight"].role == "low_rank_out"
@@ -108,7 +65,7 @@ def test_parts_that_other_tools_forget():
     assert plan["model.layers.0.self_attn.q_norm.weight"].epsilon == 0.5
 
 
-def test_families_and_names_without_a_role():
+def test_families_and_names_without_a_role(config, build):
     with pytest.raises(UnsupportedCombination, match="no role map for the family 'opt'"):
         role_rules(families.OPTConfig())
     model = build(config("mixtral", 2))
@@ -124,14 +81,14 @@ def test_families_and_names_without_a_role():
         )  # fmt: skip
 
 
-def test_tied_embeddings():
+def test_tied_embeddings(config, build):
     settings = config("llama", 2, tie_word_embeddings=True)
     plan = hugging_face_plan(build(settings), config("llama", 1, tie_word_embeddings=True))
     assert plan["model.embed_tokens.weight"].role == "tied_embedding"
     assert plan.forward_multipliers.logits == 0.5
 
 
-def test_forward_multipliers_reach_the_model():
+def test_forward_multipliers_reach_the_model(config, build):
     torch.manual_seed(0)
     base = config("llama", 1)
     deep = config("llama", 2, layers=4, num_attention_heads=2, num_key_value_heads=2)
@@ -158,7 +115,7 @@ def batches(count, seed=0):
     return [{"input_ids": row, "labels": row} for row in tokens]
 
 
-def test_a_mixtral_planned_initialised_trained_saved_and_resumed(tmp_path):
+def test_a_mixtral_planned_initialised_trained_saved_and_resumed(tmp_path, config, build):
     settings = config("mixtral", 2)
     with torch.device("meta"):
         empty = build(settings)
@@ -200,7 +157,7 @@ def test_a_mixtral_planned_initialised_trained_saved_and_resumed(tmp_path):
         assert torch.allclose(one, other, atol=1e-6), name
 
 
-def test_clipping_of_the_trainer_is_warned_of(tmp_path):
+def test_clipping_of_the_trainer_is_warned_of(tmp_path, config, build):
     plan = hugging_face_plan(build(config("llama", 2)), config("llama", 1))
     with pytest.warns(ScalingWarning, match="max_grad_norm=0"):
         plan.check_clipping(TrainingArguments(output_dir=str(tmp_path)).max_grad_norm)

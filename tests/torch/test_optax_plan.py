@@ -46,7 +46,7 @@ def plan_of(**choices):
 
 def test_initial_values():
     plan = plan_of(parameterization="mssp")
-    tree = init_tree(jax.random.key(0), plan, PARAMS, {"embed": 1.0, "head": 1 / 64, "input": 1.0})
+    tree = init_tree(jax.random.key(0), plan, PARAMS, {"embed": 1.0, "head": 1 / 64})
     assert float(tree["up"].std()) == pytest.approx(128**-0.5, rel=0.1)
     assert float(tree["head"].std()) == pytest.approx(1 / 128, rel=0.1)
     assert jnp.array_equal(tree["down"], jnp.broadcast_to(tree["down"][:1], (8, 16, 128)))

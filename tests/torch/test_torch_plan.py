@@ -18,8 +18,8 @@ TARGETS = {
     "II": Shape(width=256, experts=32, active=32, expert_width=8),
     "III": Shape(width=256, experts=32, active=32, expert_width=32),
 }
-DEEP_BASE = Shape(width=64, experts=4, active=4, expert_width=8, layers=2)
-DEEP = Shape(width=128, experts=8, active=8, expert_width=16, layers=3)
+DEEP_BASE = Shape(width=64, experts=4, active=4, expert_width=8, layers=2, head_dim=16)
+DEEP = Shape(width=128, experts=8, active=8, expert_width=16, layers=3, head_dim=16)
 
 
 def make(regime="III", **choices):
@@ -117,7 +117,7 @@ def test_rescaling_what_the_model_has_drawn():
     model.load_state_dict(before)
     plan.rescale_(model, initialised="constant")
     assert torch.equal(model.head.weight, before["head.weight"] / 4)
-    with pytest.raises(InvalidProblem, match="'fan_in' or 'constant'"):
+    with pytest.raises(InvalidProblem, match="one of 'fan_in', 'constant'"):
         plan.rescale_(model, initialised="xavier")
 
 
@@ -167,7 +167,8 @@ def test_every_kind_of_adamw_honours_the_epsilon_of_its_group(options):
         ({"lr": 0.0}, InvalidProblem, "above 0"),
         ({"lr": float("nan")}, InvalidProblem, "finite"),
         ({"lr": {"router": 0.1}}, InvalidProblem, "no value for the role"),
-        ({"lr": {"default": 0.1, "ruter": 0.1}}, InvalidProblem, "does not exist"),
+        ({"lr": {"default": 0.1, "ruter": 0.1}}, InvalidProblem, "not exist.*mean 'router'"),
+        ({"lr": True}, InvalidProblem, "above 0"),
         ({"eps": -1e-8}, InvalidProblem, "above 0"),
         ({"weight_decay": -0.1}, InvalidProblem, "at least 0"),
     ],
@@ -203,8 +204,11 @@ def test_optimisers_that_do_not_follow_the_plan():
     with pytest.warns(ScalingWarning, match="RMSprop is not known"):
         plan.check_optimizer(torch.optim.RMSprop(plan.param_groups(model, lr=0.1)))
     other_model, other = make("II")
-    with pytest.raises(InvalidProblem, match="learning-rate multiplier"):
+    with pytest.raises(InvalidProblem, match="but the plan is for a model"):
         plan.check_optimizer(adamw(other_model, other))
+    _, other = make(parameterization="sp")
+    with pytest.raises(InvalidProblem, match="learning-rate multiplier"):
+        other.check_optimizer(adamw(model, plan))
 
 
 def test_schedules_keep_ratios_or_are_found_out():
@@ -222,7 +226,7 @@ def test_schedules_keep_ratios_or_are_found_out():
         listed.optimizer.step()
         listed.step()
     assert listed.optimizer.param_groups[0]["lr"] == pytest.approx(0.005)
-    with pytest.raises(InvalidProblem, match="at least one factor"):
+    with pytest.raises(InvalidProblem, match="at least 1 numbers"):
         plan.schedule(optimizer, [])
 
 

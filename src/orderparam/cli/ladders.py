@@ -142,8 +142,8 @@ def _print_transfer(name: str, done: Any) -> None:
         table.add_row(str(size), *[f"{loss:.3g}" for loss in losses], f"{best.factor:.3g}")
     Console().print(table)
     print(
-        f"{name}: the optimum {'stays' if done.stays else 'MOVES'} ({done.shift:+.2f} octaves per "
-        f"doubling), the best loss {'improves' if done.improves else 'does NOT improve'} with size."
+        f"{name}: {done.sentence}; the best loss "
+        f"{'improves' if done.improves else 'does NOT improve'} with size."
     )
 
 

@@ -11,8 +11,9 @@ import typer
 
 from orderparam.cli.terminal import AsJson, explained, print_json
 from orderparam.errors import InvalidProblem
+from orderparam.support.arguments import nearest
 
-_SIZES = "Sizes, such as width=256,experts=8,active=2,expert_width=64,ffn_width=1024,layers=4."
+_SIZES = "Sizes, such as width=256,experts=8,active=2,expert_width=64,head_dim=32,layers=4."
 Base = Annotated[str, typer.Option(metavar="SIZES", help=f"The tuned model. {_SIZES}")]
 Target = Annotated[str, typer.Option(metavar="SIZES", help="The model to train.")]
 
@@ -52,13 +53,15 @@ def scale(
 
 
 def read_sizes(text: str) -> dict[str, Any]:
-    """The arguments of a `Shape` from `name=number,...`; unknown names are further widths.
+    """The arguments of a `Shape` from `name=number,...`.
 
     Raises:
-        InvalidProblem: If a part is not a name and a whole number.
+        InvalidProblem: If a part is not a name and a whole number, a name is unknown or comes
+            twice.
     """
     from orderparam.experts import Shape
 
+    names = [name for name in Shape.__dataclass_fields__ if name != "widths"]
     known: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         name, equals, number = (piece.strip() for piece in part.partition("="))
@@ -67,10 +70,14 @@ def read_sizes(text: str) -> dict[str, Any]:
                 f"Sizes are written name=number and joined by commas, but {part!r} is not; write "
                 "for example width=256,experts=8,expert_width=64."
             )
-        if name in Shape.__dataclass_fields__ and name != "widths":
-            known[name] = int(number)
-        else:
-            known.setdefault("widths", {})[name] = int(number)
+        if name not in names:
+            raise InvalidProblem(
+                f"The size {name!r} is unknown, so that it would scale nothing; use "
+                f"{', '.join(names)}.{nearest(name, names)}"
+            )
+        if name in known:
+            raise InvalidProblem(f"The sizes {text!r} name {name} twice; keep one of them.")
+        known[name] = int(number)
     if "width" not in known:
         raise InvalidProblem(f"The sizes {text!r} lack `width`; add width=NUMBER.")
     return known

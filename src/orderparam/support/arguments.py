@@ -19,7 +19,7 @@ from orderparam.support.values import (
     several,
     shown,
 )
-from orderparam.support.words import checked_path, is_there, old_name, one_of, text
+from orderparam.support.words import checked_path, is_there, nearest, old_name, one_of, text
 
 __all__ = [
     "LARGEST",
@@ -33,6 +33,7 @@ __all__ = [
     "integers",
     "is_integer",
     "is_there",
+    "nearest",
     "number",
     "old_name",
     "one_line",

@@ -21,12 +21,21 @@ def one_of(
         raise InvalidProblem(
             f"Argument `{name}` is {found!r}, which is called {renamed[found]!r} now; write that."
         )
-    near = get_close_matches(found, words, n=1) if isinstance(found, str) else []
-    advice = f". Did you mean {near[0]!r}?" if near else "; choose one of them."
+    near = nearest(found, words)
+    advice = f".{near}" if near else "; choose one of them."
     raise InvalidProblem(
         f"Argument `{name}` must be one of {', '.join(map(repr, words))}, but is {shown(value)}"
         f"{advice}"
     )
+
+
+def nearest(found: Any, words: Iterable[str]) -> str:
+    """The end of a message: which of the known words was probably meant; empty if none is near."""
+    known = list(words)
+    near = get_close_matches(found, known, n=1) if isinstance(found, str) else []
+    if isinstance(found, str) and found and not near:
+        near = [word for word in known if word.startswith(found)]
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def text(name: str, value: Any) -> str:

@@ -4,7 +4,7 @@
 
 import inspect
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,12 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from orderparam.errors import InvalidProblem
+from orderparam.experts.adapters.optax_rules import check_factory
+from orderparam.experts.adapters.values import Base, checked_std, initial_std
 from orderparam.experts.rules.axes import expert_axis
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.role_rules import RoleRules
 from orderparam.experts.rules.shape import Shape
 from orderparam.experts.rules.sharing import group_of
+from orderparam.support.arguments import at_least_zero, function, instance, positive
 from orderparam.support.extras import needed
 
 Schedule = Callable[[Any], Any]
@@ -59,9 +62,7 @@ def labels(plan: ScalingPlan, params: Any) -> Any:
 
     def label(path: Any, leaf: Any) -> str:
         name = _name(path)
-        if name not in table:
-            plan[name]  # the error that names what the plan has
-        return _label(table[name])
+        return _label(_checked(table.get(name) or plan[name], leaf))
 
     return jax.tree_util.tree_map_with_path(label, params)
 
@@ -78,9 +79,10 @@ def optax_transform(
 
     Args:
         plan: The plan.
-        make: Constructor such as `optax.adamw`, `optax.sgd` or `optax.lion`, called once for each
-            set of multipliers with `learning_rate`, and with `eps` and `weight_decay` where it
-            takes them.
+        make: Constructor of the plan's kind, such as `optax.adamw`, `optax.sgd` or `optax.lion`,
+            or a factory of your own; called once for each set of multipliers with `learning_rate`,
+            and with `eps` and `weight_decay` where it takes them. It is tried on a small matrix
+            first: its updates have to answer to larger gradients as the plan's column says.
         learning_rate: Of the base: a number, or a schedule, which is multiplied.
         eps: Epsilon of the base.
         weight_decay: Of the base.
@@ -89,16 +91,25 @@ def optax_transform(
         A `GradientTransformation`.
 
     Raises:
-        InvalidProblem: If a decay is wanted of an optimiser that takes none.
+        InvalidProblem: If a value is not allowed, a decay is wanted of an optimiser that takes
+            none, or the plan is for another kind of optimiser.
+        UnsupportedCombination: For updates without a scaling rule (Muon, Adafactor, LAMB, ...).
         MissingExtra: Without Optax.
     """
     optax = needed("optax", "optax")
-    takes = set(inspect.signature(make).parameters)
+    instance("plan", plan, ScalingPlan, "make it with scaling_plan_tree")
+    takes = frozenset(inspect.signature(function("make", make, "learning_rate")).parameters)
+    if not callable(learning_rate):
+        learning_rate = positive("learning_rate", learning_rate)
+    eps, weight_decay = positive("eps", eps), at_least_zero("weight_decay", weight_decay)
+    _check_bound(make)
     if weight_decay and "weight_decay" not in takes:
         raise InvalidProblem(
             f"The optimiser {getattr(make, '__name__', make)} takes no weight_decay, but "
-            f"{weight_decay!r} is given; use optax.adamw, or chain optax.add_decayed_weights."
+            f"{weight_decay!r} is given; use optax.adamw, or a factory with that argument that "
+            "chains optax.add_decayed_weights."
         )
+    check_factory(make, takes, plan.recipe, weight_decay)
     parts = {}
     for entry in plan.entries:
         values: dict[str, Any] = {"learning_rate": _scaled(learning_rate, entry.learning_rate)}
@@ -114,29 +125,42 @@ def optax_transform(
     return optax.partition(transforms, lambda params: labels(plan, params))
 
 
-def init_tree(
-    key: Any, plan: ScalingPlan, params: Any, base_std: float | Mapping[str, float] | None = None
-) -> Any:
+def _check_bound(make: Any) -> None:
+    """Refuse values that a factory was given in advance and that the plan's would replace."""
+    bound = set(getattr(make, "keywords", {})) & {"learning_rate", "eps", "weight_decay"}
+    if bound:
+        name = sorted(bound)[0]
+        raise InvalidProblem(
+            f"The factory was given {name}={make.keywords[name]!r} in advance, which the plan's "
+            f"values would replace; give {name} to optax_transform instead, which scales it."
+        )
+
+
+def init_tree(key: Any, plan: ScalingPlan, params: Any, base_std: Base | None = None) -> Any:
     """Draw a tree of parameters anew; each depends on the key, its name and its expert alone.
 
     Args:
         key: A JAX random key.
         plan: The plan.
         params: The tree, as arrays or shapes.
-        base_std: Std of the base model: one number, or numbers by role with `default`;
+        base_std: Std of the base model: one number, or numbers by role or name with `default`;
             1 / sqrt(base fan-in) where nothing is given.
 
     Returns:
         A tree of arrays of the same structure and types.
+
+    Raises:
+        InvalidProblem: If the tree is not the plan's, or a key of `base_std` means no parameter.
     """
+    base_std = checked_std(base_std, plan.entries)
 
     def draw(path: Any, leaf: Any) -> Any:
-        entry = plan[_name(path)]
+        entry = _checked(plan[_name(path)], leaf)
         if entry.role == "frozen":
             return leaf
         if entry.initial != "normal":
             return jnp.full(leaf.shape, 1.0 if entry.initial == "one" else 0.0, leaf.dtype)
-        return _normal(key, entry, leaf, _std(entry, base_std))
+        return _normal(key, entry, leaf, initial_std(entry, base_std))
 
     return jax.tree_util.tree_map_with_path(draw, params)
 
@@ -171,14 +195,14 @@ def _label(entry: Entry) -> str:
     return f"lr {entry.learning_rate!r}, eps {entry.epsilon!r}, decay {entry.weight_decay!r}"
 
 
-def _std(entry: Entry, base_std: float | Mapping[str, float] | None) -> float:
-    """Std of one parameter."""
-    base = entry.base_fan_in**-0.5
-    if isinstance(base_std, Mapping):
-        base = base_std.get(entry.role, base_std.get("default", base))
-    elif base_std is not None:
-        base = base_std
-    return base * entry.std
+def _checked(entry: Entry, leaf: Any) -> Entry:
+    """The entry of a leaf, whose shape has to be the one that the plan was made for."""
+    if tuple(leaf.shape) != tuple(entry.shape):
+        raise InvalidProblem(
+            f"Parameter {entry.name!r} has shape {tuple(leaf.shape)}, but the plan is for a model "
+            f"where it has {tuple(entry.shape)}; make the plan for the model that is trained."
+        )
+    return entry
 
 
 def _name(path: Any) -> str:

@@ -20,7 +20,7 @@ from orderparam.experts.evidence.figures_checks import check_figures
 from orderparam.experts.experiment.ladder import measure_ladder
 from orderparam.experts.models.setup import Builder
 from orderparam.experts.rules.plan import ScalingPlan
-from orderparam.experts.theory.exponents import Exponent, judge
+from orderparam.experts.theory.exponents import Exponent, judge_all
 from orderparam.plots import export
 from orderparam.results import Solution
 from orderparam.results.files import atomic_write
@@ -47,7 +47,7 @@ class CoordinateCheck:
 
     @property
     def failures(self) -> list[Exponent]:
-        """What certainly did not keep its size."""
+        """What certainly did not keep its size, at one level of 5 % for all observables."""
         return [line for line in self.exponents if line.verdict == "fail"]
 
     def exponent(self, observable: str, step: int) -> Exponent:
@@ -123,9 +123,11 @@ def coordinate_check(
     """
     found = measure_ladder(builder, sizes, steps, seeds, parameterization, progress, **settings)
     scale = np.array(found.solution["size"].values, dtype=float)
-    lines = tuple(
-        judge(name, int(step), values[j].T, scale, found.plan)
+    steps = [int(step) for step in found.solution["time"].values]
+    measured = (
+        (name, step, values[j].T)
         for name, values in sorted(found.values.items())
-        for j, step in enumerate(found.solution["time"].values)
+        for j, step in enumerate(steps)
     )
+    lines = tuple(judge_all(measured, scale, found.plan))
     return CoordinateCheck(found.solution, lines, found.plan)

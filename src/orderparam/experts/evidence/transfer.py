@@ -55,6 +55,27 @@ class LearningRateTransfer:
         """Whether the optimum stays and larger models are better at it."""
         return self.stays and self.improves
 
+    @property
+    def spread(self) -> float:
+        """Octaves between the smallest and the largest of the best rates."""
+        return float(np.ptp(np.log2([optimum.factor for optimum in self.optima])))
+
+    @property
+    def sentence(self) -> str:
+        """What the sweep says of the optimum."""
+        ends = [str(optimum.size) for optimum in self.optima if optimum.edge]
+        if ends:
+            return (
+                f"the optimum of size{'s' * (len(ends) > 1)} {', '.join(ends)} is at an end of the "
+                "grid, so that it may lie outside; give more factors"
+            )
+        if self.stays:
+            return f"the optimum stays (within {self.spread:.2f} octaves)"
+        return (
+            f"the optimum MOVES by {self.spread:.2f} octaves over the ladder "
+            f"({self.shift:+.2f} per doubling)"
+        )
+
     def plain(self) -> dict[str, Any]:
         """The result as plain values; diverged runs are `None`."""
         losses = [
@@ -65,7 +86,16 @@ class LearningRateTransfer:
             {k: None if v != v else v for k, v in asdict(optimum).items()}
             for optimum in self.optima
         ]
-        names = ("shift", "stays", "improves", "improves_fixed", "passed", "settings")
+        names = (
+            "shift",
+            "spread",
+            "sentence",
+            "stays",
+            "improves",
+            "improves_fixed",
+            "passed",
+            "settings",
+        )
         rest = {name: getattr(self, name) for name in names}
         error = None if math.isnan(self.shift_se) else self.shift_se
         return {
@@ -167,11 +197,10 @@ def transfer_figure(result: LearningRateTransfer) -> Figure:
     draw_sweep(axes, result.factors, result.loss, result.optima)
     axes.set_xlabel("factor of the base's learning rates")
     axes.set_ylabel(f"held-out loss after {result.settings['steps']} updates")
-    shift = f"optimum moves by {result.shift:+.2f} octaves when the size doubles"
     describe(
         figure, f"Learning-rate transfer: {result.settings['parameterization']}",
-        f"{shift}.\nMeans and range over {result.loss.shape[2]} runs; stars: fitted optimum. "
-        "Diverged runs are left out.",
+        f"{result.sentence}.\nMeans and range over {result.loss.shape[2]} runs; stars: fitted "
+        "optimum. Diverged runs are left out.",
         legend_of=[axes], columns=4,
     )  # fmt: skip
     return figure

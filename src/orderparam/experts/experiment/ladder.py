@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from orderparam.experts.glossary import meaning
-from orderparam.experts.models.setup import Builder, run_list
+from orderparam.experts.models.setup import Builder, built, code_of, run_list
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.recipe import PARAMETERIZATIONS
 from orderparam.results import Solution
@@ -54,9 +54,11 @@ def measure_ladder(
     with progress_bar(len(sizes) * len(runs), "coordinate check", progress) as advance:
         for i, size in enumerate(sizes):
             for run, seed in enumerate(runs):
-                setup = builder(size, seed, parameterization, **settings)
+                setup = built(builder, size, seed, parameterization, **settings)
                 plan = setup.plan
-                for j, values in enumerate(_measured(setup, steps)):
+                with code_of(builder):
+                    measured = _measured(setup, steps)
+                for j, values in enumerate(measured):
                     for name, value in values.items():
                         shape = (len(steps), len(sizes), len(runs))
                         found.setdefault(name, np.full(shape, np.nan))[j, i, run] = value

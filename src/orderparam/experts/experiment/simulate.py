@@ -1,13 +1,17 @@
 """Trained ladders, sweeps and traps as results that can be compared with counting."""
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from orderparam.contract import Problem, SavePlan
+from orderparam.contract import SavePlan
+from orderparam.experts.experiment.circumstances import (
+    ladder_coordinates,
+    one_thread,
+    run_seeds,
+    training_result,
+)  # fmt: skip
 from orderparam.experts.experiment.ladder import measure_ladder
 from orderparam.experts.experiment.sizes import ladder_sizes, same_number, single_precision
 from orderparam.experts.experiment.sweep import sweep_losses
@@ -18,7 +22,7 @@ from orderparam.experts.theory.exponents import run_slopes
 from orderparam.experts.theory.optimum import best_factor
 from orderparam.experts.theory.predictions import predictions
 from orderparam.experts.traps import Trap
-from orderparam.results import Solution, Verdict, build_solution
+from orderparam.results import Solution
 from orderparam.results.build import Coordinate, Variable
 from orderparam.support.extras import needed
 from orderparam.support.progress import progress as progress_bar
@@ -80,9 +84,9 @@ def simulate_ladder(
     coords = entry_coordinates(entries) | {
         "measured": Coordinate(("measured",), names, "observable"),
         "time": Coordinate(("time",), np.array(steps), "updates", "steps"),
-        **_ladder_coordinates(sizes, runs),
+        **ladder_coordinates(sizes, runs),
     }
-    return _solution(problem, variables, coords, sizes, runs, seed, began)
+    return training_result(problem, variables, coords, sizes, runs, seed, began)
 
 
 def simulate_transfer(
@@ -127,9 +131,9 @@ def simulate_transfer(
     }
     coords = {
         "factor": Coordinate(("factor",), np.array(problem.factors), "factor of learning rates"),
-        **_ladder_coordinates(sizes, runs),
+        **ladder_coordinates(sizes, runs),
     }
-    return _solution(problem, variables, coords, sizes, runs, seed, began)
+    return training_result(problem, variables, coords, sizes, runs, seed, began)
 
 
 def simulate_trap(
@@ -166,64 +170,6 @@ def simulate_trap(
         "outcome": Variable(_RUNS, outcome[None], words, symbol),
         "value": Variable(("scale", "seed"), value, "what was measured at each size", symbol),
     }
-    return _solution(problem, variables, _ladder_coordinates(sizes, runs), sizes, runs, seed, began)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread: small matrices gain nothing from more, and results stay equal."""
-    torch = needed("torch", "torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def run_seeds(seed: int, runs: int) -> list[int]:
-    """One seed for every run; runs of different seeds are independent."""
-    return [int(word) for word in np.random.SeedSequence(seed).generate_state(runs)]
-
-
-def _ladder_coordinates(sizes: Sequence[int], runs: int) -> dict[str, Coordinate]:
-    """All scale factors, and the largest one, which is where fits end."""
-    return {
-        "scale": Coordinate(("scale",), np.array(sizes), "scale factor"),
-        "size": Coordinate(("size",), np.array(sizes[-1:]), "largest scale factor"),
-        "seed": Coordinate(("seed",), np.arange(runs), "run"),
-    }
-
-
-def _solution(
-    problem: Problem,
-    variables: Mapping[str, Variable],
-    coords: Mapping[str, Coordinate],
-    sizes: Sequence[int],
-    runs: int,
-    seed: int,
-    began: float,
-) -> Solution:
-    """The measurements with their circumstances."""
-    valid = np.asarray(variables["run_valid"].values) if "run_valid" in variables else np.ones(1)
-    lost = int((~valid.astype(bool)).sum())
-    message = f"{runs} runs of each of the scale factors {', '.join(map(str, sizes))}."
-    if lost:
-        message += f" {lost} of them diverged or have a quantity without an exponent."
-    return build_solution(
-        variables,
-        coords,
-        family=problem.family,
-        kind="experiment",
-        problem=problem.config(),
-        method={"name": "training", "size": list(sizes), "seeds": runs},
-        seed=seed,
-        verdict=Verdict.DIVERGED if lost == runs else Verdict.CONVERGED,
-        message=message,
-        diagnostics={"lost_runs": lost},
-        precision="float32",
-        device="cpu",
-        wall_time=time.perf_counter() - began,
-        compile_time=None,
-        sources=("vankadara2026",),
+    return training_result(
+        problem, variables, ladder_coordinates(sizes, runs), sizes, runs, seed, began
     )

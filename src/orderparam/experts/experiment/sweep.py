@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.experts.models.setup import Builder, run_list
+from orderparam.experts.models.setup import Builder, built, code_of, run_list
 from orderparam.experts.rules.recipe import PARAMETERIZATIONS
 from orderparam.experts.theory.optimum import NEIGHBOURS
 from orderparam.support.arguments import (
@@ -46,8 +46,11 @@ def sweep_losses(
     loss = np.full((len(sizes), len(factors), len(runs)), np.inf)
     with progress_bar(loss.size, "learning-rate transfer", progress) as advance:
         for i, j, run in np.ndindex(*loss.shape):
-            setup = builder(sizes[i], runs[run], parameterization, factor=factors[j], **settings)
-            loss[i, j, run] = _trained(setup, steps)
+            setup = built(
+                builder, sizes[i], runs[run], parameterization, factor=factors[j], **settings
+            )
+            with code_of(builder):
+                loss[i, j, run] = _trained(setup, steps)
             advance()
     return loss
 

@@ -15,6 +15,7 @@ from orderparam.experts.models.tasks import Task, cross_entropy, digits_task, to
 from orderparam.experts.models.transformer import TRANSFORMER_RULES, TransformerMixture
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.shape import Shape
+from orderparam.support.arguments import one_of
 
 # Somewhat below the rate at which the base learns best in 60 steps.
 _FACTOR = {"sgd": 1.5, "adamw": 0.05}
@@ -48,7 +49,7 @@ def mlp_mixture(
         zero_head: Whether the head starts at zero.
         eps: Epsilon of Adam at the base.
     """
-    base = MLP.base(regime)
+    base, optimizer = MLP.base(regime), one_of("optimizer", optimizer, MLP.optimizers)
     target = grown(base, regime, size)
     plan_of: dict[str, Any] = {
         "regime": rule_regime(regime),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts.models.setup import Builder
+from orderparam.support.arguments import function as called
+from orderparam.support.arguments import one_line
 from orderparam.support.extras import needed
 
 BUILT_IN = ("mlp-mixture", "transformer-mixture")
@@ -36,8 +38,10 @@ def find_builder(name: str) -> Builder:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:  # the module's own code
         raise InvalidProblem(
-            f"The builder {name!r} cannot be imported ({error}); check its module and function."
+            f"The builder {name!r} cannot be imported ({type(error).__name__}: {one_line(error)}); "
+            "check its module and function."
         ) from error
+    return called("model", found, "size, seed and parameterization")

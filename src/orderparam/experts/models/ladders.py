@@ -53,9 +53,9 @@ MLP = Reference(
 )
 TRANSFORMER = Reference(
     {
-        "I": Shape(width=64, experts=4, expert_width=64, layers=2),
-        "II": Shape(width=64, experts=8, expert_width=8, layers=2),
-        "III": Shape(width=32, experts=4, expert_width=32, layers=2),
+        "I": Shape(width=64, experts=4, expert_width=64, layers=2, head_dim=16),
+        "II": Shape(width=64, experts=8, expert_width=8, layers=2, head_dim=16),
+        "III": Shape(width=32, experts=4, expert_width=32, layers=2, head_dim=16),
     },
     (
         "input", "norm_gain", "attn_qkv", "attn_proj", "router", "expert_in", "expert_out",
@@ -92,6 +92,7 @@ def grown(base: Shape, regime: str, size: int) -> Shape:
         active=sizes["active"] * many,
         expert_width=sizes["expert"] * wide,
         layers=base.layers,
+        head_dim=base.head_dim,
     )
 
 

@@ -73,10 +73,14 @@ class Experts(nn.Module):
             torch.randn(experts, width, expert_width) * expert_width**-0.5
         )
         self.active, self.gate, self.jitter = active, gate, jitter
-        natural = 1.0 / active if gate == "sigmoid" else 1.0
-        self.aggregation = natural if aggregation is None else aggregation
+        self.aggregation = self.natural if aggregation is None else aggregation
         self.recording = False
         self.tap: Tap | None = None
+
+    @property
+    def natural(self) -> float:
+        """The factor of the sum where none is given."""
+        return 1.0 / self.active if self.gate == "sigmoid" else 1.0
 
     def forward(
         self, x: Float[torch.Tensor, "*batch width"]

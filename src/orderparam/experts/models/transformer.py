@@ -78,6 +78,11 @@ class TransformerMixture(nn.Module):
         residual: float = 1.0,
     ) -> None:
         super().__init__()
+        if shape.head_dim not in (None, head_dim):
+            raise InvalidProblem(
+                f"The Shape has head_dim = {shape.head_dim}, but the model's is {head_dim}; give "
+                "the same to both, so that the plan knows the scale of attention."
+            )
         if shape.width % head_dim:
             raise InvalidProblem(
                 f"The width {shape.width} is no multiple of the head size {head_dim}; change one."

@@ -1,7 +1,7 @@
 """Making a plan from the names and shapes of a model's parameters."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from orderparam.errors import InvalidProblem
@@ -9,21 +9,28 @@ from orderparam.experts.rules.axes import Layout, default_axes, layout
 from orderparam.experts.rules.checks import (
     ScalingWarning,
     check_recipe,
+    plan_notes,
     recipe_warnings,
     sharing_warning,
 )  # fmt: skip
+from orderparam.experts.rules.entries import made_entry
 from orderparam.experts.rules.forward import forward_multipliers
-from orderparam.experts.rules.multipliers import gradient_growth, multipliers
-from orderparam.experts.rules.plan import Entry, ScalingPlan
+from orderparam.experts.rules.given import (
+    Shapes,
+    check_attention,
+    check_widths,
+    checked_layout,
+    checked_shapes,
+    make_recipe,
+)  # fmt: skip
+from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.role_rules import Match, RoleRules
-from orderparam.experts.rules.rows import ROWS, value
 from orderparam.experts.rules.shape import Shape, checked_shape, infer_regime, ratios
-from orderparam.experts.rules.sharing import Groups, expert_groups
-from orderparam.experts.rules.sizes import check_sizes, hidden_name
-from orderparam.support.arguments import instance, integer, optional, refuse, sequence, text
+from orderparam.experts.rules.sharing import expert_groups
+from orderparam.experts.rules.sizes import check_sizes
+from orderparam.support.arguments import instance, optional, refuse
 
-Shapes = Mapping[str, Sequence[int]]
 Kind = TypeVar("Kind", bound=ScalingPlan)
 
 
@@ -56,7 +63,7 @@ def plan_from_shapes(
 
     Raises:
         InvalidProblem: If a parameter has no role, a rule no parameter, a shape does not fit the
-            sizes, or choices contradict each other.
+            sizes, a size is missing or used by no rule, or choices contradict each other.
         UnsupportedCombination: If no rule covers the choices.
 
     Cost:
@@ -66,12 +73,16 @@ def plan_from_shapes(
     instance("rules", rules, RoleRules, "give orderparam.experts.RoleRules([...])")
     checked_shape("base", base)
     checked_shape("target", target)
-    shapes = _checked_shapes("shapes", shapes)
-    base_shapes = optional(_checked_shapes, "base_shapes", base_shapes)
-    default_layout = optional(_checked_layout, "default_layout", default_layout)
+    shapes = checked_shapes("shapes", shapes)
+    base_shapes = optional(checked_shapes, "base_shapes", base_shapes)
+    default_layout = optional(checked_layout, "default_layout", default_layout)
     if not (isinstance(kind, type) and issubclass(kind, ScalingPlan)):
         raise refuse("kind", kind, "a class of plans", "derive it from ScalingPlan")
+    for shape in (base, target):
+        check_widths(rules, shape)
     matches = rules.match_all(list(shapes))
+    roles = [match.role.name for match in matches.values()]
+    check_attention(recipe, base, roles)
     growth = infer_regime(base, target)
     regime = _regime(recipe, growth.regime)
     grown = ratios(base, target)
@@ -83,7 +94,7 @@ def plan_from_shapes(
     if base_shapes is not None:
         _check_base(base_shapes, shapes, matches, default_layout or {}, base)
     entries = tuple(
-        _entry(name, shapes[name], match, layouts[name], grown, recipe, groups, zero_router)
+        made_entry(name, shapes[name], match, layouts[name], grown, recipe, groups, zero_router)
         for name, match in matches.items()
     )
     found = recipe_warnings(recipe, growth, groups, base, target)
@@ -91,7 +102,6 @@ def plan_from_shapes(
         found += sharing_warning(recipe, regime, groups)
     for warning in found:
         warnings.warn(warning, ScalingWarning, stacklevel=3)
-    roles = [match.role.name for match in matches.values()]
     return kind(
         base=base,
         target=target,
@@ -100,34 +110,8 @@ def plan_from_shapes(
         entries=entries,
         forward_multipliers=forward_multipliers(recipe, base, target, roles),
         warnings=tuple(found),
-        notes=tuple(_notes(recipe, regime, groups, zero_router, roles)),
+        notes=tuple(plan_notes(recipe, regime, groups, zero_router, roles)),
     )
-
-
-def _checked_shapes(name: str, value: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes of parameters by name, which may have no axes."""
-    if not isinstance(value, Mapping) or not value:
-        raise refuse(name, value, "a mapping from names to shapes", "give one entry a parameter")
-    axes = {text(name, key): sequence(name, shape, "sizes", 0) for key, shape in value.items()}
-    return {key: tuple(integer(name, size) for size in shape) for key, shape in axes.items()}
-
-
-def _checked_layout(name: str, value: Any) -> dict[str, str]:
-    """Axes of parameters by name."""
-    if not isinstance(value, Mapping):
-        raise refuse(name, value, "a mapping from names to axes", "write {'head.weight': 'o i'}")
-    return {text(name, key): text(name, axes) for key, axes in value.items()}
-
-
-def make_recipe(choices: Mapping[str, Any]) -> Recipe:
-    """A recipe from keyword arguments; an unknown one is an error that names those that exist."""
-    unknown = sorted(set(choices) - set(Recipe.__dataclass_fields__))
-    if unknown:
-        raise InvalidProblem(
-            f"Argument `{unknown[0]}` of a plan is unknown; use one of "
-            f"{', '.join(Recipe.__dataclass_fields__)}."
-        )
-    return Recipe(**choices)
 
 
 def _regime(recipe: Recipe, inferred: str) -> str:
@@ -186,73 +170,3 @@ def _check_base(
                 "its role 'frozen' does not scale; give it a role that does."
             )
     _layouts(base_shapes, common, defaults, base)
-
-
-def _entry(
-    name: str,
-    shape: Sequence[int],
-    match: Match,
-    placed: Layout,
-    grown: Mapping[str, float],
-    recipe: Recipe,
-    groups: Groups | None,
-    zero_router: bool,
-) -> Entry:
-    """What the plan says about one parameter."""
-    role, row = match.role, ROWS[match.role.name]
-    in_block = row.in_block if role.in_block is None else role.in_block
-    ratio = {
-        "n": grown["width"],
-        "k": grown.get("active", 1.0),
-        "e": grown.get("expert", 1.0),
-        "l": grown["layers"] if in_block else 1.0,
-        "h": grown.get(hidden_name(role), 1.0),
-    }
-    given = multipliers(role.name, ratio, recipe, 1.0 if groups is None else groups.growth)
-    of_expert = groups is not None and role.name.startswith("expert_")
-    zero = (role.name == "router" and zero_router) or (role.name == "head" and recipe.zero_head)
-    return Entry(
-        name=name,
-        key=match.key,
-        role=role.name,
-        shape=tuple(int(size) for size in shape),
-        axes=placed.axes,
-        fan_in=placed.fan_in,
-        fan_out=placed.fan_out,
-        experts=groups.experts if of_expert and groups else None,
-        expert=match.expert,
-        groups=groups.count if of_expert and groups else None,
-        base_fan_in=placed.fan_in * value(row.adam, ratio),
-        initial="zero" if zero else row.initial,
-        std=given.std,
-        learning_rate=given.learning_rate,
-        epsilon=given.epsilon,
-        weight_decay=given.weight_decay,
-        gradient=gradient_growth(role.name, ratio, recipe),
-        ratios=ratio,
-        in_block=in_block,
-    )
-
-
-def _notes(
-    recipe: Recipe, regime: str, groups: Groups | None, zero_router: bool, roles: Sequence[str]
-) -> list[str]:
-    """Rules that are no multipliers; they hold at the base size too."""
-    found = []
-    if zero_router and "router" in roles:
-        found.append("The router starts at zero, at the base size too: tune the base with it.")
-    if groups is not None and groups.sharing == "full":
-        found.append(
-            "All experts start from one draw, at the base size too: tune the base with it. With "
-            "sharing='groups' the base is an ordinary model."
-        )
-    if recipe.zero_head:
-        found.append("The head starts at zero, at the base size too.")
-    if regime == "II" and recipe.parameterization == "mssp":
-        found.append(
-            "Outputs of single experts grow as the square root of their number by design; check "
-            "the range of half precision, and that no norm acts on them."
-        )
-    if "router" in roles:
-        found.append("Compute the router's logits in float32.")
-    return found

@@ -1,7 +1,7 @@
 """What can go wrong before any compute is spent: errors and warnings of a plan's choices."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.recipe import Recipe
@@ -100,6 +100,30 @@ def sharing_warning(recipe: Recipe, regime: str, groups: Groups) -> list[str]:
             "out, or use 'groups'."
         ]
     return []
+
+
+def plan_notes(
+    recipe: Recipe, regime: str, groups: Groups | None, zero_router: bool, roles: Sequence[str]
+) -> list[str]:
+    """Rules that are no multipliers; they hold at the base size too."""
+    found = []
+    if zero_router and "router" in roles:
+        found.append("The router starts at zero, at the base size too: tune the base with it.")
+    if groups is not None and groups.sharing == "full":
+        found.append(
+            "All experts start from one draw, at the base size too: tune the base with it. With "
+            "sharing='groups' the base is an ordinary model."
+        )
+    if recipe.zero_head:
+        found.append("The head starts at zero, at the base size too.")
+    if regime == "II" and recipe.parameterization == "mssp":
+        found.append(
+            "Outputs of single experts grow as the square root of their number by design; check "
+            "the range of half precision, and that no norm acts on them."
+        )
+    if "router" in roles:
+        found.append("Compute the router's logits in float32.")
+    return found
 
 
 def _check_aggregation(recipe: Recipe, active_growth: float) -> None:

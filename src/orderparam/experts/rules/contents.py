@@ -10,6 +10,7 @@ from orderparam.errors import InvalidProblem
 from orderparam.experts.rules.forward import ForwardMultipliers
 from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.shape import Shape
+from orderparam.support.arguments import nearest
 
 TABLE_VERSION = 1
 
@@ -35,6 +36,8 @@ class Entry:
         gradient: Growth of a typical entry of the gradient.
         ratios: The ratios behind them: n, k, e, l, and h of the role's hidden width.
         in_block: Whether the depth rule applies.
+        std_factor: What the base model's own code multiplies the std with.
+        own_factor: The same of the target's code.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Entry:
     gradient: float
     ratios: Mapping[str, float]
     in_block: bool
+    std_factor: float = 1.0
+    own_factor: float = 1.0
 
     @property
     def special(self) -> str:
@@ -103,6 +108,7 @@ class PlanContents:
             raise InvalidProblem(
                 f"The plan has no parameter {name!r}; it has {', '.join(list(self.by_name)[:5])}, "
                 "... Make the plan for the model that is trained."
+                f"{nearest(name, self.by_name)}"
             )
         return found
 

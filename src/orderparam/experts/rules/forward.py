@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orderparam.experts.rules.recipe import Recipe
+from orderparam.experts.rules.recipe import UNSCALED, Recipe
 from orderparam.experts.rules.shape import Shape, ratios
 
 
@@ -39,7 +39,7 @@ def forward_multipliers(
         roles: Roles that occur; a tied embedding scales the logits.
     """
     grown = ratios(base, target)
-    if recipe.parameterization in ("sp", "sp_lr1n", "ntp"):
+    if recipe.parameterization in UNSCALED:
         return ForwardMultipliers()
     k = grown.get("active", 1.0)
     small_logits = recipe.head_multiplier or "tied_embedding" in set(roles)

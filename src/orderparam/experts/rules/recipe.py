@@ -20,7 +20,9 @@ PARAMETERIZATIONS = {
     "sp_lr1n": "standard with a global learning rate proportional to 1/N",
     "ntp": "tangent-kernel parameterization in its form without multipliers",
 }
-WITHOUT_DEPTH = ("sp", "sp_lr1n", "ntp", "jiang2026")
+UNSCALED = ("sp", "sp_lr1n", "ntp")
+"""Parameterizations without factors of the forward pass."""
+WITHOUT_DEPTH = (*UNSCALED, "jiang2026")
 OPTIMIZERS = {"sgd": "sgd", "adam": "adam", "adamw": "adam", "lion": "sign", "signsgd": "sign"}
 _NO_RULE = {
     "muon": "it orthogonalises the update, so that the update's size does not follow entries",

@@ -10,6 +10,7 @@ from orderparam.experts.rules.rows import ROWS
 from orderparam.support.arguments import (
     one_of,
     optional,
+    positive,
     refuse,
     sequence,
     several,
@@ -32,9 +33,14 @@ class Role:
             if `None`.
         in_block: Whether it sits on a residual branch; the role's own if `None`.
         optional: Whether a rule with this role may match nothing.
+        initial: How it starts: `normal`, `one` or `zero`; as the role does if `None`, but the
+            second matrix of a LoRA pair (`lora_B`) at zero.
+        std_factor: What the base model's code multiplies the std of this parameter with, such as
+            1 / sqrt(2 L) of GPT-2 on residual branches.
+        own_factor: The same of the target's code; `std_factor` if `None`.
 
     Raises:
-        InvalidProblem: If the role is unknown.
+        InvalidProblem: If the role is unknown, or has no hidden width that `hidden` could name.
     """
 
     name: str
@@ -42,6 +48,9 @@ class Role:
     hidden: str | None = None
     in_block: bool | None = None
     optional: bool = False
+    initial: str | None = None
+    std_factor: float | int = 1.0
+    own_factor: float | int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed."""
@@ -51,9 +60,18 @@ class Role:
             "hidden": optional(text, "hidden", self.hidden),
             "in_block": optional(truth, "in_block", self.in_block),
             "optional": truth("optional", self.optional),
+            "initial": optional(one_of, "initial", self.initial, ("normal", "one", "zero")),
+            "std_factor": positive("std_factor", self.std_factor),
+            "own_factor": optional(positive, "own_factor", self.own_factor),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
+        if self.hidden is not None and not ROWS[self.name].hidden:
+            having = ", ".join(name for name, row in ROWS.items() if row.hidden)
+            raise InvalidProblem(
+                f"A Role {self.name!r} has hidden={self.hidden!r}, but scales with no hidden "
+                f"width; leave it out, or use one of the roles {having}."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ from orderparam.support.arguments import instance, integer, refuse
 
 REGIMES = ("dense", "I", "II", "III", "mixed")
 _TOLERANCE = 0.15
+# Sizes that roles know by a shorter name than the argument that gives them.
+_SHORT = {
+    "attention": "attention_width", "kv": "kv_width", "ffn": "ffn_width", "expert": "expert_width"
+}  # fmt: skip
 # (growth of experts, growth of expert width), both relative to the growth of the residual width.
 _CORNERS = {"I": (0.0, 1.0), "II": (1.0, 0.0), "III": (1.0, 1.0)}
 
@@ -25,14 +29,14 @@ class Shape:
         expert_width: N_e, hidden width of one expert; needed with `experts`.
         ffn_width: F, hidden width of dense feed-forward layers.
         layers: L, number of residual blocks.
-        head_dim: Width of one attention head.
+        head_dim: Width of one attention head; needed where a model has attention.
         attention_width: Heads times `head_dim`; `width` if `None`.
         kv_width: Key-value heads times `head_dim`; `attention_width` if `None`.
         widths: Further hidden widths by name, such as the rank of a low-rank projection.
 
     Raises:
-        InvalidProblem: If a size is not a positive integer, `active` exceeds `experts` or a part is
-            missing.
+        InvalidProblem: If a size is not a positive integer, `active` exceeds `experts`, a part is
+            missing, or `widths` holds a size that has an argument of its own.
 
     Example:
         >>> Shape(width=256, experts=8, active=2, expert_width=64).sizes["kv"]
@@ -61,6 +65,12 @@ class Shape:
         if not named:
             raise refuse("widths", self.widths, "a mapping from names to widths", "give a dict")
         widths = {name: integer("widths", size) for name, size in self.widths.items()}
+        own = next((n for n in widths if n in _SHORT or n in self.__dataclass_fields__), None)
+        if own is not None:
+            raise InvalidProblem(
+                f"Argument `widths` of a Shape names {own!r}, which has an argument of its own; "
+                f"write {_SHORT.get(own, own)}={widths[own]}."
+            )
         object.__setattr__(self, "widths", widths)
         if self.experts is None and (self.active is not None or self.expert_width is not None):
             raise InvalidProblem(

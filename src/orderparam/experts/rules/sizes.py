@@ -5,6 +5,7 @@ from orderparam.experts.rules.axes import Layout
 from orderparam.experts.rules.role_rules import Role
 from orderparam.experts.rules.rows import ROWS
 from orderparam.experts.rules.shape import Shape
+from orderparam.support.arguments import nearest
 
 
 def hidden_name(role: Role) -> str:
@@ -36,13 +37,15 @@ def check_sizes(name: str, role: Role, placed: Layout, sizes: Shape, expert: int
         if size not in known:
             raise InvalidProblem(
                 f"Parameter {name!r} with the role {role.name!r} needs the size {size!r}, but the "
-                f"Shape names only {', '.join(known)}; add it."
+                f"Shape names only {', '.join(known)}; add it.{nearest(size, known)}"
             )
         if found is not None and found != known[size]:
+            same = " or ".join(other for other, value in known.items() if value == found)
+            hint = f" The Shape has this size as {same}." if same else ""
             raise InvalidProblem(
                 f"Parameter {name!r} with the role {role.name!r} has {letter} size {found}, but "
                 f"the Shape says {size} = {known[size]}; correct the Shape, the role or its axes "
-                f"(now {placed.axes!r})."
+                f"(now {placed.axes!r}).{hint}"
             )
     _check_experts(name, role, placed, known.get("experts"), expert)
 

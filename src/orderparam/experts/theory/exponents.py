@@ -1,15 +1,17 @@
-"""Exponents of observables against size: fits, what theory expects, and verdicts."""
+"""Exponents of observables against size: fits and verdicts."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from orderparam.comparison.statistics import holm
 from orderparam.experts.rules.plan import ScalingPlan
+from orderparam.experts.theory.expectations import expectation
 
-TOLERANCE = 0.1
 LAST = 3  # sizes in the fit that is judged
 
 
@@ -22,12 +24,14 @@ class Exponent:
         step: Number of updates before it was measured.
         slope: Mean over seeds of the slope of log2(value) against log2(size), largest sizes.
         se: Its standard error over seeds; NaN with one seed.
-        low, high: Its interval (Student's t); NaN with one seed.
+        low, high: Its interval (Student's t), of 95 % by itself; NaN with one seed.
         slope_all: The same slope over all sizes.
         predicted: What a scale-stable model has; NaN where nothing is predicted.
         verdict: `pass`, `fail`, `undecided` or `not judged`.
         drift: Factor by which the observable changes over the whole ladder.
         note: Why it is not judged, or judged differently.
+        p_value: Probability of a slope as far outside its tolerance by chance; NaN where it is not
+            judged, or nothing is known of its error.
     """
 
     observable: str
@@ -41,57 +45,7 @@ class Exponent:
     verdict: str
     drift: float
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What is expected of one observable.
-
-    Args:
-        predicted: Slope; NaN where nothing is predicted.
-        judged: Whether a deviation fails the check.
-        below: Allowed deviation to smaller slopes.
-        above: Allowed deviation to larger slopes.
-        note: Why, in words.
-    """
-
-    predicted: float
-    judged: bool = True
-    below: float = TOLERANCE
-    above: float = TOLERANCE
-    note: str = ""
-
-
-def expectation(observable: str, step: int, plan: ScalingPlan) -> Expectation:
-    """What a scale-stable model gives, and where a deviation is known not to be a failure.
-
-    The prediction is 0: every activation, update and atomic term stays of order one. Gradients
-    follow the exponent of epsilon. With MSSP outputs of single experts grow as the square root of
-    the number of experts that start from different draws.
-
-    Args:
-        observable: Name of the observable.
-        step: Number of updates.
-        plan: The plan of the largest model.
-    """
-    family, _, name = observable.partition("/")
-    if family in ("loss", "router", "faithful") or name in ("psi_spread", "output"):
-        return Expectation(math.nan, judged=False, note="reported, not judged")
-    if family == "grad":
-        return _gradient(name, step, plan)
-    n = plan.target.width / plan.base.width
-    if observable in ("act/o", "prop/expert_out"):
-        grows = _single_expert(plan)
-        return Expectation(grows, note="grows by design" if grows else "")
-    if step <= 1 and name in ("psi", "router") and (plan.regime == "I" or family == "eff"):
-        return Expectation(0.0, judged=False, note="the router aligns in the first steps")
-    if name == "cross" and step <= 1:
-        return Expectation(0.0, judged=False, note="transient in the first steps")
-    if observable in ("act/head", "prop/head", "eff/head"):
-        return Expectation(0.0, judged=step > 1, note="" if step > 1 else "transient at the start")
-    if observable in ("agg/eff", "eff/expert_out") and n > 1:
-        return Expectation(0.0, below=0.25, note="falls slowly at finite size")
-    return Expectation(0.0)
+    p_value: float = math.nan
 
 
 def fit(
@@ -129,6 +83,37 @@ def run_slopes(
     return np.where(usable, y @ centred / (centred @ centred), np.nan)
 
 
+def judge_all(
+    found: Iterable[tuple[str, int, Float[np.ndarray, "seed size"]]],
+    sizes: Float[np.ndarray, " size"],
+    plan: ScalingPlan,
+    level: float = 0.95,
+) -> list[Exponent]:
+    """Fit many observables and judge them together.
+
+    Each is judged as by `judge`, but what fails there alone stays undecided unless Holm's rule
+    rejects it, at a level that holds for all of them: with a model that keeps every size, one check
+    in twenty fails anywhere, not one in twenty observables. Infinite and single runs, which
+    have no error, fail as they do alone.
+
+    Args:
+        found: Name, number of updates and values of each observable.
+        sizes: Scale factors.
+        plan: Plan of the largest model.
+        level: Probability that nothing fails by chance.
+    """
+    lines = [judge(name, step, values, sizes, plan, level) for name, step, values in found]
+    tested = [i for i, line in enumerate(lines) if line.p_value == line.p_value]
+    rejected = holm(np.array([lines[i].p_value for i in tested]), 1 - level)
+    for i, certain in zip(tested, rejected, strict=True):
+        if lines[i].verdict == "fail" and not certain:
+            note = "; ".join(
+                filter(None, (lines[i].note, f"may be one of {len(tested)} by chance"))
+            )
+            lines[i] = replace(lines[i], verdict="undecided", note=note)
+    return lines
+
+
 def judge(
     observable: str,
     step: int,
@@ -145,7 +130,7 @@ def judge(
     """
     expected = expectation(observable, step, plan)
     slope, se, low, high, slope_all = fit(values, sizes, level)
-    verdict, note = "not judged", expected.note
+    verdict, note, p_value = "not judged", expected.note, math.nan
     if not np.isfinite(values).all():
         verdict, note = "fail", "not finite"
     elif math.isnan(slope):
@@ -157,29 +142,40 @@ def judge(
         half = 0.0 if math.isnan(se) else high - slope
         outside = off - half > expected.above or off + half < -expected.below
         verdict = "pass" if inside else "fail" if outside else "undecided"
+        p_value = _chance(max(off - expected.above, -expected.below - off), values, sizes)
     drift = 2.0 ** (slope_all * math.log2(sizes[-1] / sizes[0])) if len(sizes) > 1 else math.nan
     return Exponent(
-        observable, step, slope, se, low, high, slope_all, expected.predicted, verdict, drift, note
+        observable,
+        step,
+        slope,
+        se,
+        low,
+        high,
+        slope_all,
+        expected.predicted,
+        verdict,
+        drift,
+        note,
+        p_value,
     )
 
 
-def _single_expert(plan: ScalingPlan) -> float:
-    """Exponent of what a single expert gives: std of `expert_out` times the root of its fan-in."""
-    entries = [entry for entry in plan.entries if entry.role == "expert_out"]
-    n = plan.target.width / plan.base.width
-    if not entries or n == 1:
-        return 0.0
-    spread = entries[0].std * math.sqrt(entries[0].ratios["e"])
-    return round(math.log(spread) / math.log(n), 9)
+def _chance(
+    outside: float, values: Float[np.ndarray, "seed size"], sizes: Float[np.ndarray, " size"]
+) -> float:
+    """Probability (Student's t, both sides) of a slope that far outside its tolerance.
 
-
-def _gradient(role: str, step: int, plan: ScalingPlan) -> Expectation:
-    """Gradients follow epsilon once features have aligned."""
-    entries = [entry for entry in plan.entries if entry.role == role]
-    n = plan.target.width / plan.base.width
-    if not entries or n == 1:
-        return Expectation(math.nan, judged=False, note="no growth of width")
-    predicted = math.log(entries[0].gradient) / math.log(n)
-    early = step <= (10 if role == "router" else 1)
-    note = "gradients need some steps to align" if early else ""
-    return Expectation(predicted, not early, 0.15, 0.15, note)
+    The error comes from the spread of runs within each of the sizes, pooled: few runs of several
+    sizes know it better than the few slopes do. Runs of one seed at several sizes that share random
+    numbers make it too large, never too small.
+    """
+    runs = len(values)
+    if runs < 2:
+        return math.nan
+    if outside <= 0:
+        return 1.0
+    x = np.log2(sizes[-LAST:])
+    logs = np.log2(values[:, -LAST:])
+    variance = float(logs.var(axis=0, ddof=1).mean()) / (runs * float(((x - x.mean()) ** 2).sum()))
+    freedom = logs.shape[1] * (runs - 1)
+    return float(2 * stats.t.sf(outside / math.sqrt(variance), freedom)) if variance else 0.0

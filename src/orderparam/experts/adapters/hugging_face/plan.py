@@ -6,19 +6,26 @@ Only names, shapes and configurations are read here; nothing is imported from `t
 from typing import Any
 
 from orderparam.errors import UnsupportedCombination
-from orderparam.experts.adapters.hugging_face.roles import ROLE_MAPS
+from orderparam.experts.adapters.hugging_face.forward import apply_forward_multipliers
+from orderparam.experts.adapters.hugging_face.roles import ROLE_MAPS, residual_std
 from orderparam.experts.adapters.pytorch.plan import TorchPlan, torch_plan
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.shape import Shape
 
+__all__ = ["apply_forward_multipliers", "config_shape", "hugging_face_plan", "role_rules"]
+
 _QK_NORM = ("qwen3_moe", "olmoe")
 
 
-def role_rules(config: Any) -> RoleRules:
+def role_rules(config: Any, base_layers: int | None = None) -> RoleRules:
     """The role map of a model's family.
+
+    GPT-2 divides the std of what writes to the residual stream by sqrt(2 L); rules say so.
 
     Args:
         config: Configuration of the model; its `model_type` is the family.
+        base_layers: Depth whose std GPT-2's branches start with, which is the base's where a rule
+            for depth scales the branches; the model's own if `None`.
 
     Raises:
         UnsupportedCombination: If there is no role map for the family.
@@ -30,6 +37,8 @@ def role_rules(config: Any) -> RoleRules:
             "here. Write RoleRules for yours and use torch_plan."
         )
     rules = ROLE_MAPS[family]
+    if family == "gpt2":
+        rules = residual_std(rules, config.n_layer, base_layers or config.n_layer)
     tied = getattr(config, "tie_word_embeddings", False)
     if family == "gpt2" and not tied:
         return RoleRules([("transformer.wte.weight", Role("input", axes="v o")), *rules[1:]])
@@ -80,8 +89,15 @@ def config_shape(config: Any) -> Shape:
 def hugging_face_plan(model: Any, base_config: Any, **choices: Any) -> TorchPlan:
     """Make a plan for a model of a known family.
 
-    The gate normalises its weights in every family here, so that the sum over experts needs no
-    factor.
+    Weights of experts come from a softmax over all of them, in DeepSeek-V3 from a sigmoid. Mixtral
+    divides those of the chosen experts by their sum, as do OLMoE, Qwen2-MoE, Qwen3-MoE and
+    DeepSeek-V3 if `norm_topk_prob` is true, which by default it is in DeepSeek-V3 alone;
+    DeepSeek-V2 never does. Without that division weights do not sum to one, but to about the active
+    share K / M at the start. Either way a weight of a softmax falls as 1 / K at a fixed share, so
+    that the sum over experts needs no factor; a sigmoid without division does.
+
+    Models whose own code adds a balancing loss (`output_router_logits`) are planned with
+    `auxiliary_loss="scaled"`; `apply_forward_multipliers` scales its weight.
 
     Args:
         model: The target, fresh and unwrapped; it may be on the meta device.
@@ -100,55 +116,23 @@ def hugging_face_plan(model: Any, base_config: Any, **choices: Any) -> TorchPlan
         )
     defaults: dict[str, Any] = {"qk_norm": config.model_type in _QK_NORM}
     if _first(config, "num_local_experts", "num_experts", "n_routed_experts"):
-        defaults["gate"] = "normalised"
+        defaults["gate"] = "normalised" if _normalised(config) else "unnormalised"
+    if getattr(config, "output_router_logits", False):
+        defaults["auxiliary_loss"] = "scaled"
+    layers = None if choices.get("depth_exponent") is None else base_config.num_hidden_layers
     return torch_plan(
         model,
-        role_rules(config),
+        role_rules(config, layers),
         base=config_shape(base_config),
         target=config_shape(config),
         **{**defaults, **choices},
     )
 
 
-def apply_forward_multipliers(model: Any, plan: TorchPlan, base_config: Any) -> list[Any]:
-    """Put a plan's forward multipliers into a model of a known family, by hooks.
-
-    Attention scales become those of the base times the multiplier; outputs of attention and of
-    feed-forward layers are multiplied on each residual branch, and the logits at the head. Hooks
-    are not part of checkpoints: call this again after loading.
-
-    Args:
-        model: The model, before it is compiled or wrapped.
-        plan: Its plan.
-        base_config: Configuration of the base model.
-
-    Returns:
-        Handles of the hooks; `handle.remove()` takes one away.
-    """
-    given = plan.forward_multipliers
-    handles = []
-    grows = plan.base.head_dim != plan.target.head_dim
-    base_scale = config_shape(base_config).sizes["head_dim"] ** -0.5
-    for name, module in model.named_modules():
-        last = name.rpartition(".")[2]
-        if grows and last in ("self_attn", "attn") and hasattr(module, "scaling"):
-            module.scaling = base_scale * given.attention
-        branch = last in ("self_attn", "attn", "mlp")
-        factor = given.residual if branch else given.logits if last == "lm_head" else 1.0
-        if factor != 1.0:
-            handles.append(module.register_forward_hook(_multiply(factor)))
-    return handles
-
-
-def _multiply(factor: float) -> Any:
-    """A hook that multiplies the (first) output of a module."""
-
-    def hook(module: Any, arguments: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (output[0] * factor, *output[1:])
-        return output * factor
-
-    return hook
+def _normalised(config: Any) -> bool:
+    """Whether weights of experts fall as 1 / K: all but those of a sigmoid that is not divided."""
+    sigmoid = config.model_type == "deepseek_v3"
+    return not sigmoid or bool(config.norm_topk_prob)
 
 
 def _first(config: Any, *names: str) -> Any:

@@ -1,6 +1,7 @@
 """Role maps of Hugging Face model families, from the names of their parameters."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from orderparam.experts.rules.role_rules import Role
@@ -79,6 +80,19 @@ _DEEPSEEK: list[Rule] = [
     *_dense("*.mlp.shared_experts", "shared_expert", optional=True),
     *_dense("*.mlp", optional=True),
 ]
+
+
+def residual_std(rules: list[Rule], layers: int, base_layers: int) -> list[Rule]:
+    """Rules of GPT-2, whose code starts `c_proj` with a std divided by sqrt(2 L)."""
+    factors = {"std_factor": (2 * base_layers) ** -0.5, "own_factor": (2 * layers) ** -0.5}
+    return [
+        (pattern, replace(role, **factors))
+        if isinstance(role, Role) and pattern.endswith("c_proj.weight")
+        else (pattern, role)
+        for pattern, role in rules
+    ]
+
+
 _GPT2: list[Rule] = [
     ("transformer.wte.weight", Role("tied_embedding", axes="v o")),
     ("transformer.wpe.weight", Role("input", axes="v o")),

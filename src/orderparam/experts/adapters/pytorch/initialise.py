@@ -3,18 +3,19 @@
 # pyright: reportMissingImports=false
 
 import hashlib
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from orderparam.errors import InvalidProblem
-from orderparam.experts.adapters.pytorch.groups import planned
-from orderparam.experts.adapters.pytorch.values import Base
+from orderparam.experts.adapters.pytorch.buffers import restore_buffers
+from orderparam.experts.adapters.pytorch.matching import planned
+from orderparam.experts.adapters.values import Base, checked_std, initial_std
 from orderparam.experts.rules.axes import expert_axis
 from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.experts.rules.sharing import group_of
+from orderparam.support.arguments import integer
 
 
 def initialise(
@@ -26,42 +27,43 @@ def initialise(
     first_expert: int,
 ) -> None:
     """See `TorchPlan.initialize_`."""
+    seed = integer("seed", seed, least=0)
     if generator is not None:
         seed = int(torch.randint(2**31, (1,), generator=generator))
-    _check_used(base_std, plan)
-    for name, parameter, entry in planned(plan, model):
-        if parameter.is_meta:
+    first_expert = integer("first_expert", first_expert, least=0)
+    base_std = checked_std(base_std, plan.entries)
+    entries = list(planned(plan, model))
+    for name, tensor in (*((name, p) for name, p, _ in entries), *model.named_buffers()):
+        if tensor.is_meta:
             raise InvalidProblem(
-                f"Parameter {name!r} is on the meta device and has no memory; call "
+                f"Parameter or buffer {name!r} is on the meta device and has no memory; call "
                 "model.to_empty(device=...) first, then initialize_."
             )
-        if entry.role != "frozen":
-            with torch.no_grad():
-                _fill(parameter, entry, _std(entry, base_std), seed, first_expert)
-
-
-def rescale(plan: ScalingPlan, model: torch.nn.Module, initialised: str) -> None:
-    """See `TorchPlan.rescale_`."""
-    if initialised not in ("fan_in", "constant"):
-        raise InvalidProblem(
-            f"Argument `initialised` must be 'fan_in' or 'constant', but is {initialised!r}; say "
-            "how the model's own code sets the std of its weights."
-        )
-    first: dict[tuple[str, int], torch.Tensor] = {}
+    padding = dict(_padding(model))
     with torch.no_grad():
-        for _, parameter, entry in planned(plan, model):
-            if entry.initial == "zero":
-                parameter.zero_()
-            if entry.initial != "normal" or entry.role == "frozen":
-                continue
-            own = entry.fan_in / entry.base_fan_in if initialised == "fan_in" else 1.0
-            factor = entry.std * own**0.5
-            if factor != 1.0:
-                parameter.mul_(factor)
-            _share(parameter, entry, first)
+        for _, parameter, entry in entries:
+            if entry.role != "frozen" and parameter.requires_grad:
+                std = initial_std(entry, base_std)
+                _fill(parameter, entry, std, seed, first_expert, padding.get(id(parameter)))
+    restore_buffers(model)
 
 
-def _fill(parameter: torch.Tensor, entry: Entry, std: float, seed: int, first_expert: int) -> None:
+def _padding(model: torch.nn.Module) -> Iterator[tuple[int, int]]:
+    """Embeddings with a row that stands for padding, which is zero and gets no gradient."""
+    for module in model.modules():
+        row, weight = getattr(module, "padding_idx", None), getattr(module, "weight", None)
+        if row is not None and isinstance(weight, torch.nn.Parameter):
+            yield id(weight), row
+
+
+def _fill(
+    parameter: torch.Tensor,
+    entry: Entry,
+    std: float,
+    seed: int,
+    first_expert: int,
+    padding: int | None,
+) -> None:
     """Write the initial values of one parameter, whole or the part that this rank holds."""
     if entry.initial != "normal":
         parameter.fill_(1.0 if entry.initial == "one" else 0.0)
@@ -72,6 +74,8 @@ def _fill(parameter: torch.Tensor, entry: Entry, std: float, seed: int, first_ex
         full = _draw(entry, entry.shape, std, seed, expert)
     else:
         full = _stacked(parameter, entry, axis, std, seed, first_expert)
+    if padding is not None:
+        full[padding] = 0.0
     _write(parameter, entry, full)
 
 
@@ -118,51 +122,3 @@ def _write(parameter: Any, entry: Entry, full: torch.Tensor) -> None:
             "placement (fully_shard)."
         )
     parameter.copy_(full)
-
-
-def _share(
-    parameter: torch.Tensor, entry: Entry, first: dict[tuple[str, int], torch.Tensor]
-) -> None:
-    """Give experts of one group the values of the first of them."""
-    if entry.experts is None or entry.groups is None or entry.groups == entry.experts:
-        return
-    axis = expert_axis(entry.axes)
-    if axis is not None:
-        source = torch.tensor(
-            [group_of(i, entry.experts, entry.groups) for i in range(entry.experts)]
-        )
-        parameter.copy_(parameter.index_select(axis, source.to(parameter.device)))
-    elif entry.expert is not None:
-        key = (entry.key, group_of(entry.expert, entry.experts, entry.groups))
-        parameter.copy_(first.setdefault(key, parameter))
-
-
-def _std(entry: Entry, base_std: Base | None) -> float:
-    """Std of one parameter: the base's, by role or pattern, times the multiplier."""
-    base = entry.base_fan_in**-0.5
-    if isinstance(base_std, Mapping):
-        fitting = [key for key in base_std if key == entry.role or fnmatchcase(entry.name, key)]
-        key = fitting[0] if fitting else "default"
-        base = float(base_std.get(key, base))
-    elif base_std is not None:
-        base = float(base_std)
-    if not base >= 0:
-        raise InvalidProblem(
-            f"Argument `base_std` must be at least 0, but is {base!r} for {entry.name!r}; give the "
-            "std of the base model."
-        )
-    return base * entry.std
-
-
-def _check_used(base_std: Base | None, plan: ScalingPlan) -> None:
-    """Every key of `base_std` has to mean a parameter."""
-    if not isinstance(base_std, Mapping):
-        return
-    for key in base_std:
-        if key != "default" and not any(
-            key == entry.role or fnmatchcase(entry.name, key) for entry in plan.entries
-        ):
-            raise InvalidProblem(
-                f"Argument `base_std` names {key!r}, which is no role or parameter of the plan; "
-                "use a role, a name pattern or 'default'."
-            )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orderparam.experts.adapters.pytorch.shapes import check_tied, embedding_axes, parameter_shapes
-from orderparam.experts.adapters.pytorch.values import Base
+from orderparam.experts.adapters.values import Base
 from orderparam.experts.rules.build import plan_from_shapes
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import RoleRules
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class TorchPlan(ScalingPlan):
     """A plan with what a PyTorch training script needs; parameters are found by name.
 
-    Names are the same before and after `torch.compile`, `DistributedDataParallel` and FSDP, so
-    every method may be called before or after wrapping. Arguments: as `ScalingPlan`.
+    Methods may be called before or after wrapping (compilation, DDP, FSDP), which keeps names.
     """
 
     def initialize_(
@@ -37,12 +36,15 @@ class TorchPlan(ScalingPlan):
         """Draw all parameters anew: normal with the base's std times the plan's multiplier.
 
         A parameter's numbers depend on its name, its expert and the seed alone: not on the order of
-        parameters, on sharding or on the number of experts that a rank holds.
+        parameters or on sharding. What requires no gradient keeps its values; rows for padding and
+        the second matrix of LoRA pairs are zero. Buffers are computed anew where the model's code
+        says how (`transformers`, running statistics); others are yours to set after `to_empty`.
 
         Args:
             model: The target, materialised (`model.to_empty(device=...)` after the meta device).
             base_std: Std of the base model: one number, or numbers by role or name pattern, with
-                `default` for the rest; 1 / sqrt(base fan-in) where nothing is given.
+                `default` for the rest; 1 / sqrt(base fan-in) where nothing is given. What is not
+                given for a role or name is multiplied by its `std_factor`.
             seed: Seed of the draws.
             generator: Chooses the seed instead.
             first_expert: Number of the first expert that this rank holds.
@@ -57,14 +59,20 @@ class TorchPlan(ScalingPlan):
     def rescale_(self, model: "torch.nn.Module", *, initialised: str) -> None:
         """Rescale what the model's own code has drawn; at the base size nothing is touched.
 
-        Call it once, on a fresh model; loading a checkpoint needs no rescaling.
+        Weights get the base's std times the plan's multiplier. Biases keep the size that they have
+        at the base, gains and parameters that require no gradient their values. Call it once, on a
+        fresh model; loading a checkpoint needs no rescaling.
 
         Args:
             model: The target, freshly initialised and unsharded.
             initialised: How that code sets the std: `fan_in` (proportional to 1 / sqrt(fan-in), as
                 PyTorch's layers) or `constant` (one number, as most language models).
+
+        Raises:
+            InvalidProblem: If the model and the plan do not fit, or the base's size of a bias
+                cannot be told.
         """
-        from orderparam.experts.adapters.pytorch.initialise import rescale
+        from orderparam.experts.adapters.pytorch.rescale import rescale
 
         rescale(self, model, initialised)
 
@@ -86,30 +94,42 @@ class TorchPlan(ScalingPlan):
 
         Returns:
             Groups of parameters with the same values, which also carry `role`, `lr_mult`,
-            `planned_lr` and `name_list`.
+            `name_list` and the planned values. This method's arguments are what counts: defaults of
+            PyTorch's classes, such as AdamW's decay of 0.01, are dropped, and what an optimiser is
+            given besides (`AdamW(groups, weight_decay=0.1)`) would be, so that it is refused.
 
         Raises:
-            InvalidProblem: If a parameter is not in the plan, or a value is not allowed.
+            InvalidProblem: If the plan is of another model, or a value is not allowed.
             UnsupportedCombination: For a decay with an optimiser that normalises it away.
         """
         from orderparam.experts.adapters.pytorch.groups import param_groups
 
         return param_groups(self, model, lr, eps, weight_decay)
 
-    def check_optimizer(self, optimizer: "torch.optim.Optimizer") -> None:
-        """Refuse an optimiser whose current learning rates or epsilons do not follow the plan.
+    def check_optimizer(
+        self, optimizer: "torch.optim.Optimizer", model: "torch.nn.Module | None" = None
+    ) -> None:
+        """Refuse an optimiser that does not follow the plan.
+
+        Learning rates and decays may have changed by one factor for all groups, epsilons not at
+        all; every parameter for which groups were made has to be there, with its shape.
+
+        Args:
+            optimizer: The optimiser, at any step.
+            model: The model that it trains; then its parameters must also be the very tensors of
+                the optimiser, none missing and none under another's name.
 
         Raises:
-            InvalidProblem: If it was not made from the plan's groups, or their ratios changed.
+            InvalidProblem: If it was not made from the plan's groups, or they were changed.
             UnsupportedCombination: For a kind of optimiser without a rule.
         """
         from orderparam.experts.adapters.pytorch.check import check_optimizer
 
-        check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer, model)
 
     def check_scheduler(self, scheduler: Any) -> None:
         """Warn of a schedule with absolute values, which would change ratios between groups."""
-        from orderparam.experts.adapters.pytorch.check import check_scheduler
+        from orderparam.experts.adapters.pytorch.schedules import check_scheduler
 
         check_scheduler(scheduler)
 
@@ -125,7 +145,7 @@ class TorchPlan(ScalingPlan):
             factors: One factor for each step (the last one stays), or a function of the step; a
                 floor is a factor too, such as `orderparam.kernels.cosine(steps, final=0.1)`.
         """
-        from orderparam.experts.adapters.pytorch.check import scaled_schedule
+        from orderparam.experts.adapters.pytorch.schedules import scaled_schedule
 
         return scaled_schedule(optimizer, factors)
 
@@ -133,20 +153,24 @@ class TorchPlan(ScalingPlan):
         """Clip the gradient of each role by itself, at a size that grows as gradients do.
 
         Args:
-            model: The target, after the backward pass; unsharded gradients or DTensors.
+            model: The target, after the backward pass. Under `fully_shard`, or in other tensors
+                that know their placement (DTensor), the norm is that of all parts; all ranks call.
             max_rms: Largest root mean square of gradient entries at the base: one number, or
                 numbers by role, with `default`.
 
         Returns:
             The root mean square of each role before clipping, relative to its growth.
+
+        Raises:
+            UnsupportedCombination: If flat parts or other experts are on other ranks.
         """
-        from orderparam.experts.adapters.pytorch.groups import clip_groups
+        from orderparam.experts.adapters.pytorch.clipping import clip_groups
 
         return clip_groups(self, model, max_rms)
 
     def check_clipping(self, max_norm: float | None) -> None:
         """Warn of clipping by the global norm: other roles dominate it at other sizes."""
-        from orderparam.experts.adapters.pytorch.check import check_clipping
+        from orderparam.experts.adapters.pytorch.clipping import check_clipping
 
         check_clipping(max_norm)
 
@@ -177,10 +201,13 @@ def torch_plan(
     checked_shape("base", base)
     checked_shape("target", target)
     torch = needed("torch", "torch")
+    from orderparam.experts.adapters.pytorch.buffers import warn_of_empty_buffers
+
     instance("model", model, torch.nn.Module, "give the target")
     if base_model is not None:
         instance("base_model", base_model, torch.nn.Module, "give the base, or leave it out")
     check_tied(model, rules)
+    warn_of_empty_buffers(model)
     return plan_from_shapes(
         parameter_shapes(model),
         rules,
