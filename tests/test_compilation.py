@@ -37,7 +37,7 @@ def online(activation="quadratic"):
 
 
 SOLVED = {
-    "causal": (kernels(), op.kernels.Causal(128, 2, 1e-2)),
+    "causal": (kernels(), op.kernels.Causal(128, 2, 1e-2, accuracy=1.0)),
     "exact-linear": (kernels("linear"), op.kernels.ExactLinear()),
     "static-ntk": (kernels(), op.kernels.StaticNTK()),
     "perturbation": (kernels(), op.kernels.Perturbation()),

@@ -27,7 +27,7 @@ __all__ = [
     "simulate",
     "solve",
 ]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "SavePlan": "contract",

@@ -9,6 +9,10 @@ class InvalidProblem(OrderParamError, ValueError):
     """A value of a problem, method, save plan or study is outside its allowed range."""
 
 
+class UnknownArgument(InvalidProblem, TypeError):
+    """A constructor was given a keyword that it does not know, by misspelling most likely."""
+
+
 class UnsupportedCombination(OrderParamError, NotImplementedError):
     """Each part is valid, but no method covers the combination; the message names what is."""
 

@@ -11,9 +11,9 @@ from orderparam.kernels import CNN, Batches, cosine
 
 STEPS = 12
 SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11), fields_at=(8,))
-METHOD = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-4)
-COARSER = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-3)
-SMALL = op.kernels.Causal(samples=2048, replicates=3, tolerance=5e-4)
+METHOD = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-4, accuracy=0.1)
+COARSER = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-3, accuracy=0.1)
+SMALL = op.kernels.Causal(samples=2048, replicates=3, tolerance=5e-4, accuracy=0.1)
 CASES = {
     "small": (
         CNN(2, "erf", shape=4, padding="zero", biases=True, bias_std=0.5),

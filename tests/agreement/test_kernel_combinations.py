@@ -13,21 +13,26 @@ from orderparam.kernels.theory.program import KernelProgram
 
 STEPS = 12
 SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11))
-METHOD = op.kernels.Causal(samples=2048, replicates=3, tolerance=1e-3)
+METHOD = op.kernels.Causal(samples=2048, replicates=3, tolerance=1e-3, accuracy=0.1)
 # Room enough from the beginning: growing would compile once more.
-QUICK = op.kernels.Causal(samples=2048, replicates=3, tolerance=1e-3, capacity=192)
+QUICK = op.kernels.Causal(2048, 3, 1e-3, capacity=192, accuracy=0.1)
 QUICK_SAVE = op.SavePlan(steps=(0, 2, 5, 7))
 LEVEL = 1e-3
 # All layers of a residual network and all their matrices share one space, which has to hold them.
-WIDE = op.kernels.Causal(samples=4096, replicates=3, tolerance=2e-3)
+WIDE = op.kernels.Causal(samples=4096, replicates=3, tolerance=2e-3, accuracy=0.1)
 NETWORKS = {
     "mlp": MLP(2, "tanh"),
     "mlp-biases": MLP(2, "erf", biases=True, bias_std=0.5),
     "resnet": ResNet(3, "tanh"),
     "resnet-inverse": ResNet(2, "gelu", biases=True, branch_exponent=1.0),
 }
-# Fewer layers compile faster; one without a matrix between layers is enough beside the others.
-QUICK_NETWORKS = {**NETWORKS, "mlp": MLP(1, "tanh"), "resnet": ResNet(2, "tanh")}
+# Fewer layers compile faster; residual networks keep the matrix between theirs.
+QUICK_NETWORKS = {
+    "mlp": MLP(1, "tanh"),
+    "mlp-biases": MLP(1, "erf", biases=True, bias_std=0.5),
+    "resnet": ResNet(2, "tanh"),
+    "resnet-inverse": NETWORKS["resnet-inverse"],
+}
 LOSSES = ("squared", "logistic", "softmax", "hinge")
 TRAINING = {
     "plain": {},
@@ -76,9 +81,9 @@ def theory(task, method=None, save=SAVE):
         return op.solve(task, method, save=save, progress=False, throw=False)
 
 
-def quick(network, loss, training, **settings):
+def quick(network, loss, training, among=QUICK_NETWORKS, **settings):
     """The problem with fewer layers and the first steps, and wide networks that learned it."""
-    task = problem(network, loss, training, among=QUICK_NETWORKS, **settings)
+    task = problem(network, loss, training, among=among, **settings)
     return task, op.simulate(task, width=512, seeds=16, save=QUICK_SAVE, progress=False)
 
 
@@ -141,7 +146,7 @@ class WrongStep(KernelProgram):
 
 def test_wrong_theories_are_rejected(monkeypatch):
     settings = {"gamma0": 3.0, "learning_rate": 0.2}
-    task, measured = quick("mlp-biases", "squared", "momentum", **settings)
+    task, measured = quick("mlp-biases", "squared", "momentum", among=NETWORKS, **settings)
     assert not rejected(theory(task, QUICK, QUICK_SAVE), measured)
     no_responses = op.kernels.Causal(2048, 3, 1e-3, response=False, capacity=192)
     assert rejected(theory(task, no_responses, QUICK_SAVE), measured)

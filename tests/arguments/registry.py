@@ -145,7 +145,7 @@ def _kernels() -> list[Case]:
             {
                 "problem": descent(),
                 "gamma0": [0.5],
-                "method": k.Causal(64, 2, capacity=16),
+                "method": k.Causal(64, 2, capacity=16, accuracy=10.0),
                 "save": op.SavePlan(steps=2),
                 "progress": False,
             },

@@ -72,7 +72,7 @@ def test_a_scale_is_read_from_the_name():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("tahn", "nearest name is 'tanh'.*softplus"),
+        ("tahn", "Did you mean 'tanh'.*softplus"),
         ("scaled_tan(1)", "nearest name is 'scaled_tanh'"),
         ("scaled_tanh", "one positive number"),
         ("scaled_tanh(x)", "one positive number"),

@@ -15,7 +15,7 @@ DATA = op.data.gaussian(count=3, dimension=6, seed=2)
 PROBLEM = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.3, steps=10)
 
 
-@pytest.mark.parametrize("capacity", [None, 16])
+@pytest.mark.parametrize("capacity", [16, pytest.param(None, marks=pytest.mark.validate)])
 def test_points_equal_separate_solves(monkeypatch, capacity):
     grown = []
     original = together.grown
@@ -39,8 +39,8 @@ def test_points_equal_separate_solves(monkeypatch, capacity):
 
 
 def test_predictions_of_an_approximation_follow_its_own_program():
-    method = op.kernels.GradientIndependence(256, 2, 1e-2)
-    problem = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.5, steps=6)
+    method = op.kernels.GradientIndependence(256, 2, 1e-2, accuracy=0.5)
+    problem = op.kernels.KernelEvolution(MLP(1, "tanh"), DATA, learning_rate=0.5, steps=6)
     found = op.kernels.batched(problem, gamma0=[2.0], method=method, progress=False)[2.0, 0.5]
     alone = op.solve(replace(problem, gamma0=2.0), method, progress=False)
     np.testing.assert_allclose(found["f"], alone["f"], rtol=1e-8, atol=1e-10)
@@ -51,7 +51,10 @@ def test_predictions_of_an_approximation_follow_its_own_program():
 def test_a_point_that_diverges_does_not_stop_the_others():
     problem = op.kernels.KernelEvolution(MLP(1, "linear"), DATA, steps=40)
     found = op.kernels.batched(
-        problem, learning_rate=[0.2, 60.0], method=Causal(256, 2, 1e-3), progress=False
+        problem,
+        learning_rate=[0.2, 60.0],
+        method=Causal(256, 2, 1e-3, accuracy=0.1),
+        progress=False,
     )
     verdicts = [solution.verdict for solution in found.values()]
     assert verdicts == [Verdict.CONVERGED, Verdict.DIVERGED]

@@ -69,7 +69,7 @@ def test_a_solution_never_changes():
 
 def test_status_screen_cuts_digits_at_the_error():
     text = repr(build())
-    for part in ("causal", "converged: Each number", "time 3", "0.2769(4)", "ranks=[22, 54]"):
+    for part in ("causal", "converged: Each number", "time 3", "0.2769(5)", "ranks=[22, 54]"):
         assert part in text
     for part in ("seed 3", "float64", "cpu", "1.5 s", "jax ", "gamma0=1"):
         assert part in text

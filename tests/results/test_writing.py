@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -52,21 +51,18 @@ def test_a_full_disk_is_an_error_that_says_what_is_needed(tmp_path):
     path = result().save(tmp_path / "a.nc")
     result(count=100_000).save(tmp_path / "large.nc")
     program = """
-        import sys
+        import resource, sys
         from orderparam.errors import OrderParamError
         from orderparam.results import load
         solution = load(sys.argv[1])
+        # The system refuses to make a file larger, as it does on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         try:
             solution.save(sys.argv[2])
         except OrderParamError as error:
             print(type(error).__name__, isinstance(error, OSError), error)
     """
-    # The system refuses to make a file larger, as it does on a full disk.
-    limit = 200_000
-    done = call(
-        program, str(tmp_path / "large.nc"), str(path),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
+    done = call(program, str(tmp_path / "large.nc"), str(path))
     assert done.returncode == 0, done.stderr
     needed = (tmp_path / "large.nc").stat().st_size
     assert done.stdout.startswith(f"UnwritableFile True The file {path} cannot be written (File")

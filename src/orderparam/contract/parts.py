@@ -12,6 +12,7 @@ from orderparam.errors import Diverged, NotConverged, UnsupportedCombination
 from orderparam.plots import FigureKind
 from orderparam.results import Finding, Pair, Solution, Source, Verdict
 from orderparam.support.arguments import function, instance, refuse, sequence, text
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_memory
 from orderparam.support.settings import library_settings
 
@@ -31,7 +32,7 @@ class Estimate:
         return f"about {self.memory / 2**20:.0f} MiB and {self.seconds:.1f} s"
 
 
-class Method(eqx.Module):
+class Method(KnownKeywords, eqx.Module):
     """How a problem is solved, with its numerical settings; an immutable value.
 
     A subclass names its `family`, that of the problems it solves, and carries a `name` for files
@@ -84,7 +85,7 @@ class Method(eqx.Module):
         return solution
 
 
-class Problem(eqx.Module):
+class Problem(KnownKeywords, eqx.Module):
     """An immutable description of what is learned; no results, no solver settings.
 
     Which method solves it by default, and what is trained beside it, its family knows.

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import text
 from orderparam.support.arrays import array, matrix, vector
+from orderparam.support.keywords import KnownKeywords
 
 
-class Data(eqx.Module):
+class Data(KnownKeywords, eqx.Module):
     """Train and test samples with real labels; an immutable value.
 
     Arrays are copied to float64 and made read-only, so what was checked stays true.

@@ -1,7 +1,5 @@
 """Elementwise activations: the named ones, and any function of the user after a check."""
 
-import difflib
-import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -11,14 +9,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import InvalidProblem
+from orderparam.numerics.own_activation import checked_function
 from orderparam.numerics.references import Reference, reference, resolved
 from orderparam.support.arguments import (
     function,
-    one_line,
     positive,
     reals,
     refuse,
@@ -27,10 +24,7 @@ from orderparam.support.arguments import (
     text,
     truth,
 )
-from orderparam.support.settings import library_settings
-from orderparam.support.values import attribute
-
-_GRID = np.linspace(-6.0, 6.0, 4097).reshape(17, 241)
+from orderparam.support.words import nearest
 
 
 @dataclass(frozen=True)
@@ -132,12 +126,14 @@ relu_normalized = Activation(
 )
 softplus = Activation("softplus", jax.nn.softplus)
 gelu = Activation("gelu", _gelu)
+silu = Activation("silu", jax.nn.silu)
 sin = Activation("sin", jnp.sin)
 cos = Activation("cos", jnp.cos)
 linear = Activation("linear", lambda h: h, linear=True)
 
-_NAMED = {a.name: a for a in (tanh, erf, relu, relu_normalized, softplus, gelu, sin, cos, linear)}
-_NAMES = (*_NAMED, "scaled_tanh(beta)")
+_ALL = (tanh, erf, relu, relu_normalized, softplus, gelu, silu, sin, cos, linear)
+_NAMED = {known.name: known for known in _ALL}
+_OTHER_NAMES = {"swish": "silu", "identity": "linear", "sine": "sin", "cosine": "cos"}
 
 
 def activation(spec: Activation | str | Callable[[Array], Array]) -> Activation:
@@ -161,8 +157,9 @@ def activation(spec: Activation | str | Callable[[Array], Array]) -> Activation:
     if isinstance(found, str):
         return _by_name(found)
     if callable(spec):
-        return _by_function(spec)
-    allowed = f"one of the names {', '.join(_NAMES)}, or an elementwise function"
+        label, smooth = checked_function(spec)
+        return Activation(label, spec, smooth=smooth)
+    allowed = f"one of the names {', '.join(_NAMED)}, or an elementwise function"
     raise refuse("activation", spec, allowed, "write functions with jax.numpy")
 
 
@@ -185,76 +182,11 @@ def _by_name(spec: str) -> Activation:
                 f"Activation {spec!r} needs one positive number; write for example "
                 "'scaled_tanh(0.8)'."
             ) from None
-    near = difflib.get_close_matches(name, [*_NAMED, "scaled_tanh"], n=1, cutoff=0.0)[0]
+    known = [*_NAMED, "scaled_tanh"]
+    other = _OTHER_NAMES.get(name.lower())
+    near = f" That is {other!r} here." if other else nearest(name, known)
     raise InvalidProblem(
-        f"Argument `activation` must be a known name, but is {shown(spec)}; the nearest "
-        f"name is {near!r}. Known names are {', '.join(_NAMES)}; a "
-        "function written with jax.numpy is accepted too."
+        f"Argument `activation` must be a known name, but is {shown(spec)}.{near} "
+        f"Known names are {', '.join(_NAMED)} and scaled_tanh(beta); a function written with "
+        "jax.numpy is accepted too."
     )
-
-
-def _by_function(function: Callable[[Array], Array]) -> Activation:
-    label = str(attribute(function, "__qualname__") or type(function).__name__)
-    with library_settings():
-        values, slopes = _on_grid(function, label)
-    _require_elementwise(function, label, values)
-    # Ten digits, so that the last bits of another machine do not change the name.
-    text = ",".join(f"{value:.9e}" for value in values.ravel())
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Activation(f"{label}#{digest}", function, smooth=_is_smooth(slopes.ravel()))
-
-
-def _on_grid(
-    function: Callable[[Array], Array], label: str
-) -> tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]]:
-    """Values and derivatives on the grid, in double precision."""
-    grid = jnp.asarray(_GRID)
-    try:
-        values, slopes = jax.jit(lambda h: jax.jvp(function, (h,), (jnp.ones_like(h),)))(grid)
-    except Exception as error:
-        raise InvalidProblem(
-            f"The activation {label} cannot be evaluated and differentiated by JAX "
-            f"({type(error).__name__}: {one_line(error)}). Write it with jax.numpy, as "
-            "a function of one array."
-        ) from error
-    if (
-        not isinstance(values, jax.Array)
-        or values.shape != grid.shape
-        or values.dtype != grid.dtype
-    ):
-        given = [getattr(values, name, type(values).__name__) for name in ("shape", "dtype")]
-        raise InvalidProblem(
-            f"The activation {label} turns an array of shape {grid.shape} and type {grid.dtype} "
-            f"into {given[0]} and {given[1]}; it must act entry by entry and keep both."
-        )
-    values, slopes = np.asarray(values), np.asarray(slopes)
-    if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
-        raise InvalidProblem(
-            f"The activation {label} or its derivative is not finite somewhere on [-6, 6]; it "
-            "must be finite for every input."
-        )
-    if not slopes.any():
-        raise InvalidProblem(
-            f"The activation {label} has derivative 0 on all of [-6, 6], so nothing can be "
-            "learned through it; use a function with a derivative."
-        )
-    return values, slopes
-
-
-def _require_elementwise(
-    function: Callable[[Array], Array], label: str, values: Float[np.ndarray, "row column"]
-) -> None:
-    """Reject a function that mixes entries, such as a softmax: part of the grid must do."""
-    with library_settings():
-        alone = np.asarray(function(jnp.asarray(_GRID[3:5, 100:107])))
-    if alone.shape != (2, 7) or not np.allclose(alone, values[3:5, 100:107], rtol=1e-9, atol=1e-12):
-        raise InvalidProblem(
-            f"The activation {label} gives other values when it is applied to fewer entries at "
-            "once; it must act on every entry alone."
-        )
-
-
-def _is_smooth(slopes: Float[np.ndarray, " point"]) -> bool:
-    """Whether the largest step of φ' between grid points shrinks with their distance."""
-    coarse = np.abs(np.diff(slopes[::16])).max()
-    return bool(np.abs(np.diff(slopes)).max() < coarse / 4 + 1e-12)

@@ -35,6 +35,9 @@ _ACTIVATIONS = {
     "relu_normalized": r"\sqrt{2}\,\max(0, h)",
     "softplus": r"\ln(1 + e^h)",
     "gelu": r"h\,(1 + \mathrm{erf}(h/\sqrt{2}))/2",
+    "silu": r"h/(1 + e^{-h})",
+    "sin": r"\sin h",
+    "cos": r"\cos h",
     "linear": "h",
 }
 

@@ -14,6 +14,7 @@ from orderparam.kernels.methods.causal import Causal
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.initial import kernels_at_start
 from orderparam.kernels.theory.pack import pack_theory
+from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
@@ -141,7 +142,8 @@ def _packed(
     *runs, coarser = members
     # Losses of a point that diverged overflow, which its verdict says already.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite([run.observed["loss"] for run in runs]).all():
+        losses = np.stack([run.observed["loss"] for run in members])
+        if losses.max() <= BLOWN_UP * losses[:, :2].max():  # false for not-a-number too
             return method.packed(problem, save, runs, coarser, seed, before)
         return pack_theory(
             problem,

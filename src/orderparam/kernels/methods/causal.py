@@ -71,7 +71,7 @@ class Causal(KernelMethod):
         self,
         samples: int = 4096,
         replicates: int = 4,
-        tolerance: float = 1e-4,
+        tolerance: float = 3e-5,
         response: bool = True,
         capacity: int | None = None,
         devices: int = 1,
@@ -79,7 +79,7 @@ class Causal(KernelMethod):
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
-        self.tolerance = probability("tolerance", tolerance, "1e-4 is usual")
+        self.tolerance = probability("tolerance", tolerance, "3e-5 is usual")
         self.response = truth("response", response)
         self.capacity = optional(integer, "capacity", capacity)
         self.devices = integer("devices", devices)
@@ -182,8 +182,8 @@ class Causal(KernelMethod):
         """
         notes, active, start = before
         biases = truncation_biases(problem, runs, coarser)
-        diagnostics = diagnose(problem, runs, biases, notes)
-        diagnostics |= {"active_points": active * self.samples}
+        diagnostics = diagnose(problem, runs, biases)
+        diagnostics |= {"notes": notes, "active_points": active * self.samples}
         diagnostics |= {"total_seconds": time.perf_counter() - start}
         rare = (active * self.samples) ** -0.5 if active < SPARSE else 0.0
         verdict, message = judge(diagnostics, self.accuracy, rare)

@@ -10,12 +10,13 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import integer, one_line, one_of, real
 from orderparam.support.arrays import array
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
 
 ORDERS = ("given", "random", "one_pass")
 
 
-class Batches(eqx.Module):
+class Batches(KnownKeywords, eqx.Module):
     """Minibatches: each step sees `size` train samples instead of all.
 
     Args:

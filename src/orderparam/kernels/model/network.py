@@ -17,12 +17,13 @@ from orderparam.support.arguments import (
     several,
     truth,
 )
+from orderparam.support.keywords import KnownKeywords
 
 MOST_LAYERS = 10_000
 """Programs have a part for each layer; none of more would ever be compiled."""
 
 
-class Network(eqx.Module):
+class Network(KnownKeywords, eqx.Module):
     """What all architectures have in common.
 
     Args:

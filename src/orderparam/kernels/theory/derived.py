@@ -51,7 +51,8 @@ def _losses(
     """Losses and error signals in double precision, whatever the caller's setting."""
     data, loss = problem.data, loss_named(problem.loss)
     out: Arrays = {}
-    with library_settings():
+    # Losses of a run that diverged overflow, which its verdict says.
+    with library_settings(), np.errstate(over="ignore", invalid="ignore"):
         if train:
             y = data.targets()
             out["Delta"] = np.asarray(loss.signal(f[..., :train, :], y))

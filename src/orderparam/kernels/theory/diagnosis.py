@@ -51,16 +51,13 @@ def truncation_biases(problem: KernelEvolution, runs: Sequence[Run], coarser: Ru
     return found
 
 
-def diagnose(
-    problem: KernelEvolution, runs: Sequence[Run], biases: Arrays, notes: list[str]
-) -> dict[str, Any]:
+def diagnose(problem: KernelEvolution, runs: Sequence[Run], biases: Arrays) -> dict[str, Any]:
     """Ranks, truncation and sampling errors of replicates.
 
     Args:
         problem: What was solved.
         runs: The replicates.
         biases: Of each variable, as `truncation_biases` gives them.
-        notes: Sentences to which others are added.
 
     Returns:
         The diagnostics of a solution. Errors of the loss are largest values over time in units of
@@ -72,7 +69,6 @@ def diagnose(
     scale = max(float(np.abs(losses[:, 0]).max()), _rounding(problem, runs[0]))
     error = losses.std(axis=0, ddof=1).max() / np.sqrt(len(runs))
     kernel_bias, kernel_error = _kernel_errors(runs, biases)
-    notes += crowding_notes(last)
     return {
         "replicates": len(runs),
         "ranks": {name: list(pair) for name, pair in ranks(last).items()},
@@ -84,7 +80,7 @@ def diagnose(
         "kernel_truncation_bias": kernel_bias,
         "kernel_standard_error": kernel_error,
         "orthogonality_loss": orthogonality_loss(last),
-        "notes": notes,
+        "crowding": crowding_notes(last),
     }
 
 
@@ -115,11 +111,10 @@ def judge(
         return Verdict.CONVERGED, f"Errors: {errors}; asked for: {accuracy:g}."
     worst = max(total, key=lambda what: total[what])
     cause = max((e, why) for (of, why), e in parts.items() if of == worst)[1]
-    if diagnostics["notes"] and cause == "truncation":
+    if diagnostics["crowding"] and cause == "truncation":
         cause = "crowded"
-    return Verdict.ERROR_TOO_LARGE, (
-        f"Errors: {errors}, above `accuracy` = {accuracy:g}. {_REMEDIES[cause]}"
-    )
+    said = [f"Errors: {errors}, above `accuracy` = {accuracy:g}.", _REMEDIES[cause]]
+    return Verdict.ERROR_TOO_LARGE, " ".join([*said, *diagnostics["crowding"]])
 
 
 _REMEDIES = {

@@ -47,4 +47,4 @@ def _oscillates(loss: Float[np.ndarray, " time"], steps: Int[np.ndarray, " time"
     if np.abs(moves).min() <= 1e-9 * max(float(np.abs(loss[-_LOOKED_AT:]).max()), 1e-300):
         return False
     turns = bool(np.all(moves[1:] * moves[:-1] < 0))
-    return turns and abs(moves[-1]) > STEADY * abs(moves[1])
+    return turns and bool(abs(moves[-1]) > STEADY * abs(moves[1]))

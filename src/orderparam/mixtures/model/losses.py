@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from orderparam.errors import UnsupportedCombination
 from orderparam.numerics.linear import root, solve_small
 from orderparam.support.arguments import truth
+from orderparam.support.keywords import KnownKeywords
 
 
 class Moments(NamedTuple):
@@ -36,7 +37,7 @@ class Field(NamedTuple):
     code: Float[Array, " output"]
 
 
-class Loss(eqx.Module):
+class Loss(KnownKeywords, eqx.Module):
     """A loss that is convex in the output; an immutable value that compiled programs hash."""
 
     name: ClassVar[str]

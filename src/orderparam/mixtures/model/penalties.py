@@ -17,13 +17,14 @@ from jaxtyping import Array
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.custom import users_code
 from orderparam.support.arguments import function, integer, real, text
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
 from orderparam.support.settings import library_settings
 
 Prox = Callable[..., Any]
 
 
-class Penalty(eqx.Module):
+class Penalty(KnownKeywords, eqx.Module):
     """A convex penalty, a sum over coordinates; its strength is a field of the problem."""
 
     name: ClassVar[str]

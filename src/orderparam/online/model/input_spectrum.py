@@ -9,13 +9,14 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.support.arguments import integer, positive, real
 from orderparam.support.arrays import array
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
 
 STEEPEST = 20.0
 """Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 
 
-class InputSpectrum(eqx.Module):
+class InputSpectrum(KnownKeywords, eqx.Module):
     """Gaussian inputs with independent coordinates in bins of equal variance.
 
     Every Gaussian input has this form in the eigenbasis of its covariance.

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import integer, positive
 from orderparam.support.arrays import array
+from orderparam.support.keywords import KnownKeywords
 
 _TOLERANCE = 1e-10
 """Asymmetry, and negative eigenvalue of the joint Gram matrix, that rounding explains."""
 
 
-class Overlaps(eqx.Module):
+class Overlaps(KnownKeywords, eqx.Module):
     """Order parameters of students w_k and teachers w*_m: scalar products divided by N.
 
     `Q = W W^T / N`, `M = W W*^T / N`, `T = W* W*^T / N`. Many states are held as one value with a

@@ -12,12 +12,13 @@ from scipy.interpolate import PchipInterpolator, PPoly
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import one_line, one_of, refuse
 from orderparam.support.arrays import array
+from orderparam.support.keywords import KnownKeywords
 
 _READ = 1025
 """Evenly spaced times at which a function is read."""
 
 
-class RateSchedule(eqx.Module):
+class RateSchedule(KnownKeywords, eqx.Module):
     """Factors of the learning rate over the duration of a run.
 
     Args:
@@ -106,7 +107,7 @@ def _factors(values: Any) -> Float[np.ndarray, " value"]:
     return found
 
 
-class RateFactor(eqx.Module):
+class RateFactor(KnownKeywords, eqx.Module):
     """The factor inside compiled programs.
 
     Args:
