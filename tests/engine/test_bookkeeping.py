@@ -128,6 +128,7 @@ def test_impossible_matrices_are_refused(bad):
         finite_state(LAYOUT, {"row": 10, "column": 20}, jax.random.key(0))
 
 
+@pytest.mark.validate  # kernels.batched is the fast form
 def test_replicates_can_be_vmapped():
     program = drift()
     states = [sampled_state(LAYOUT, 512, 64, 1e-4, (r,)) for r in range(2)]

@@ -96,3 +96,10 @@ def test_the_known_bias_covers_what_the_standard_error_does_not():
         assert gap < 2 * np.sqrt(np.mean(sampled.error(name).values ** 2)) + 1e-12
     gap = np.abs((sampled["Phi"] - exact["Phi"]).values).max()
     assert gap > 10 * float(sampled["Phi_se"].max())
+    coarse = solved(linear, op.kernels.ExactLinear(1e-3))
+    assert coarse.verdict is Verdict.ERROR_TOO_LARGE
+    assert "lower `tolerance`" in coarse.message
+    for name in ("f", "Phi", "G", "ntk"):
+        gap = np.abs((coarse[name] - exact[name]).values)
+        assert gap.max() <= float(coarse.error(name).max())
+    assert "f_bias" not in exact

@@ -46,7 +46,7 @@ def test_thresholds_of_several_classes(clusters, geometry, variance, known):
     assert separability_threshold(blocks((1.0,), negative_variances=(0.5,))) is None
 
 
-def test_hinge_tends_to_the_hard_margin_and_logistic_only_slowly():
+def test_hinge_tends_to_the_hard_margin():
     hard = op.solve(MixtureERM(ONE, "hard-margin", "l2", 1.0, HALF), progress=False)
     assert float(hard["test_error"]) == pytest.approx(0.158869, abs=1e-6)
     assert float(hard["Q"][0]) == pytest.approx(9.30536, abs=1e-5)
@@ -55,6 +55,10 @@ def test_hinge_tends_to_the_hard_margin_and_logistic_only_slowly():
     np.testing.assert_allclose(hinge["Q"][1], hard["Q"], rtol=1e-6)
     np.testing.assert_allclose(1e-6 * hinge["V"][1], hard["V"], rtol=1e-6)
     assert hinge["train_loss"].values[1] < 1e-12
+
+
+@pytest.mark.validate
+def test_logistic_tends_to_the_hard_margin_only_slowly():
     slow = op.solve(MixtureERM(ONE, "logistic", "l2", [1e-2, 1e-4, 1e-6], HALF), progress=False)
     known = [0.129334, 0.150247, 0.154251]
     assert slow["test_error"].values == pytest.approx(known, abs=2e-6)

@@ -47,7 +47,7 @@ def test_ridge_is_the_closed_solution():
     assert float(unpenalised["test_error"]) < 0.1
 
 
-@pytest.mark.parametrize("loss", ["logistic", "hinge"])
+@pytest.mark.parametrize("loss", [pytest.param("logistic", marks=pytest.mark.validate), "hinge"])
 def test_two_clusters_by_adaptive_integration(loss):
     problem = MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), loss, "l2", 0.25, 1.6)
     other = solve(problem, TwoClusters())
@@ -119,7 +119,7 @@ def _matrix_ridge(means, covariances, gamma, size, strength, alpha, seed):
     return np.concatenate([Q, centres @ w / np.sqrt(size), [b]])
 
 
-def test_rotations_and_splits_change_nothing():
+def test_rotations_change_nothing():
     rng = np.random.default_rng(1)
     d = 24
     means = rng.standard_normal((2, d)) / np.sqrt(d)
@@ -136,6 +136,16 @@ def test_rotations_and_splits_change_nothing():
     equal(solve(found), reference, 1e-9)
     full = eqx.tree_at(lambda p: p.mixture, found, rotated)
     equal(solve(full), reference, 1e-8)
+
+
+@pytest.mark.validate
+def test_splitting_a_cluster_changes_nothing():
+    rng = np.random.default_rng(1)
+    diagonal = gaussian_mixture(
+        rng.standard_normal((2, 24)) / np.sqrt(24), rng.uniform(0.2, 1.0, (2, 24))
+    )
+    problem = MixtureERM(diagonal, "logistic", "l2", 0.05, 2.0)
+    reference = solve(problem)
     split = op.mixtures.GaussianMixture(
         Diagonal(
             diagonal.spectrum.shares,
@@ -175,16 +185,21 @@ def test_a_custom_penalty_is_averaged_as_the_closed_one():
     equal(solve(problem), solve(problem.at(penalty=custom)), 3e-5)
 
 
-def test_the_energy_changes_by_the_penalty():
+@pytest.mark.parametrize(
+    ("mixture", "loss", "penalty"),
+    [
+        (blocks((0.9, 0.3), (0.6, 0.4), 0.35), "logistic", "elastic-net"),
+        pytest.param(
+            isotropic(3, weights=(0.5, 0.3, 0.2)), "softmax", "l2", marks=pytest.mark.validate
+        ),
+    ],
+)
+def test_the_energy_changes_by_the_penalty(mixture, loss, penalty):
     """d energy / d strength = penalty: the envelope theorem checks every part at once."""
-    for problem in (
-        MixtureERM(blocks((0.9, 0.3), (0.6, 0.4), 0.35), "logistic", "elastic-net", 1.0, 1.3),
-        MixtureERM(isotropic(3, weights=(0.5, 0.3, 0.2)), "softmax", "l2", 1.0, 1.3),
-    ):
-        step = 1e-4
-        solution = solve(problem.at(strength=[0.2 - step, 0.2, 0.2 + step]))
-        slope = np.diff(solution["energy"].values[[0, 2]])[0] / (2 * step)
-        assert slope == pytest.approx(float(solution["penalty"][1]), rel=1e-6)
+    problem, step = MixtureERM(mixture, loss, penalty, 1.0, 1.3), 1e-4
+    solution = solve(problem.at(strength=[0.2 - step, 0.2, 0.2 + step]))
+    slope = np.diff(solution["energy"].values[[0, 2]])[0] / (2 * step)
+    assert slope == pytest.approx(float(solution["penalty"][1]), rel=1e-6)
 
 
 def test_order_of_convergence_of_the_quadrature():

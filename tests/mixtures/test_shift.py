@@ -52,7 +52,10 @@ def test_overlaps_with_clusters_that_were_not_trained_on():
     np.testing.assert_allclose(closed["test_loss"], shifted["test_loss"], rtol=1e-7)
 
 
-@pytest.mark.parametrize(("loss", "penalty"), [("logistic", "l2"), ("hinge", "l1")])
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [("logistic", "l2"), pytest.param("hinge", "l1", marks=pytest.mark.validate)],
+)
 def test_fits_on_shifted_samples(loss, penalty):
     """Errors counted on fresh samples of the test clusters; the error without shift is refused."""
     mixture = clusters()

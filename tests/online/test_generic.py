@@ -59,6 +59,7 @@ def test_averages_of_pairs():
     np.testing.assert_allclose(np.stack(other), tensor, atol=1e-6)
 
 
+@pytest.mark.validate
 def test_frozen_points_average_the_noise_within_their_error():
     Q, M, T = C[:2, :2], C[:2, 2:], C[2:, 2:]
     with jax.enable_x64(True):

@@ -20,7 +20,9 @@ def problem(**changes):
     return op.online.TeacherStudent(START, **settings)
 
 
-@pytest.mark.parametrize("schedule", [FACTORS, lambda t: 1 / (1 + t / 3)])
+@pytest.mark.parametrize(
+    "schedule", [pytest.param(FACTORS, marks=pytest.mark.validate), lambda t: 1 / (1 + t / 3)]
+)
 def test_gradient_flow_depends_on_the_integrated_rate_alone(schedule):
     """State at t with a schedule = state of a constant rate at the integral of the factor."""
     task = problem(schedule=schedule)

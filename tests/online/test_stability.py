@@ -7,7 +7,7 @@ import orderparam as op
 from orderparam.errors import UnsupportedCombination
 
 
-@pytest.mark.parametrize(("p", "q"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize(("p", "q"), [pytest.param(1, 1, marks=pytest.mark.validate), (3, 2)])
 def test_stability_limit_equals_the_closed_form(p, q):
     start = op.online.Overlaps(np.eye(p), 0.1 * np.eye(p, q))
     task = op.online.TeacherStudent(start)

@@ -9,12 +9,13 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import State, dropped, exact_state, known, orthogonality_loss, ranks, run
 from orderparam.errors import UnsupportedCombination
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.diagnosis import ROUNDING, relative_biases
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import KernelProgram, layout
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution, Verdict
-from orderparam.support.arguments import probability
+from orderparam.support.arguments import positive, probability
 from orderparam.support.progress import progress as progress_bar
 
 
@@ -26,6 +27,8 @@ class ExactLinear(KernelMethod):
     Args:
         tolerance: Relative squared norm below which a direction is not recorded; results are
             accurate to about its square root. In (0, 1).
+        accuracy: Relative error asked for, estimated by the root of the largest squared norm that
+            was not recorded. Above it the verdict is `error_too_large`.
 
     Cost: O(P r^2) time per step and layer, O(r^2) memory, r the rank of the histories.
 
@@ -36,13 +39,15 @@ class ExactLinear(KernelMethod):
     name: ClassVar[str] = "exact-linear"
 
     tolerance: float = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
 
-    def __init__(self, tolerance: float = 1e-22) -> None:
+    def __init__(self, tolerance: float = 1e-22, accuracy: float = 0.01) -> None:
         self.tolerance = probability("tolerance", tolerance, "1e-22 is usual")
+        self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        return {"name": self.name, "tolerance": self.tolerance}
+        return {"name": self.name, "tolerance": self.tolerance, "accuracy": self.accuracy}
 
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory of histories and kernels, and time from the number of products."""
@@ -82,15 +87,23 @@ class ExactLinear(KernelMethod):
                 block=min(64, len(grid)),
                 after_block=after_block,
             )
+        error = dropped(result.state) ** 0.5
+        exact = error <= self.accuracy
+        message = "Exact: no sampling error."
+        if error > ROUNDING:
+            message += f" What was not recorded is up to {error:.1e} of a vector's length."
+        if not exact:
+            message += f" That is above `accuracy` = {self.accuracy:g}: lower `tolerance`."
         return pack_theory(
             problem,
             save,
             [result],
             method=self.config(),
             seed=seed,
-            verdict=Verdict.CONVERGED,
-            message="Exact: no sampling error.",
+            verdict=Verdict.CONVERGED if exact else Verdict.ERROR_TOO_LARGE,
+            message=message,
             diagnostics=_diagnostics(result.state),
+            biases=relative_biases(problem, result.observed, error),
         )
 
 

@@ -16,7 +16,7 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.errors import Diverged
 from orderparam.kernels.model.losses import loss_named
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.theory.derived import derived
+from orderparam.kernels.theory.diagnosis import ROUNDING, relative_biases
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.initial import InitialKernels, kernels_at_start
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
@@ -92,26 +92,8 @@ class StaticNTK(KernelMethod):
             verdict=Verdict.CONVERGED if exact else Verdict.ERROR_TOO_LARGE,
             message=message,
             diagnostics={"quadrature_error": kernels.error, "notes": []},
-            biases=_biases(problem, run, kernels.error),
+            biases=relative_biases(problem, run.observed, kernels.error),
         )
-
-
-ROUNDING = 1e-6
-"""Relative error of averages that is not worth a word."""
-
-
-def _biases(
-    problem: KernelEvolution, run: Trajectory, error: float
-) -> dict[str, np.ndarray] | None:
-    """The error of the averages on every variable, in units of its largest value at each time."""
-    if error <= ROUNDING:
-        return None
-    found = {}
-    for name, values in derived(problem, run.observed).items():
-        axes = tuple(range(1, values.ndim))
-        size = np.abs(values).max(axis=axes, keepdims=True) if axes else np.abs(values)
-        found[name] = np.broadcast_to(error * size, values.shape)
-    return found
 
 
 def static_trajectory(

@@ -25,6 +25,9 @@ REMAINING = 0.5
 It falls at least threefold (five times where measured) for a tenfold smaller tolerance. A coarser
 run costs a fraction of a finer one."""
 
+ROUNDING = 1e-6
+"""Relative error that is not worth a word."""
+
 KERNELS = ("Phi", "G", "ntk")
 Arrays = dict[str, Float[np.ndarray, "..."]]
 
@@ -48,6 +51,23 @@ def truncation_biases(problem: KernelEvolution, runs: Sequence[Run], coarser: Ru
         if name in KERNELS:
             bias = np.maximum(bias, left_out * _rms(values, axes))
         found[name] = bias
+    return found
+
+
+def relative_biases(
+    problem: KernelEvolution, observed: Mapping[str, Float[np.ndarray, "..."]], error: float
+) -> Arrays | None:
+    """One relative error on every variable, in units of its largest value at each time.
+
+    `None` where the error is rounding.
+    """
+    if error <= ROUNDING:
+        return None
+    found = {}
+    for name, values in derived(problem, observed).items():
+        axes = tuple(range(1, values.ndim))
+        size = np.abs(values).max(axis=axes, keepdims=True) if axes else np.abs(values)
+        found[name] = np.broadcast_to(error * size, values.shape)
     return found
 
 
