@@ -21,6 +21,7 @@ def part(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.validate
 def test_the_smallest_part_reaches_its_goal(tmp_path):
     output = tmp_path / "results.json"
     command = [sys.executable, str(FOLDER / "run.py"), "--only", "accuracy", "--quick"]

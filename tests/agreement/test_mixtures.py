@@ -69,7 +69,8 @@ def check(problem, dimensions, seeds, names=NAMES, **wrong):
 @pytest.mark.parametrize(
     ("mixture", "loss", "penalty"),
     [
-        (BLOCKS, "hinge", "l2"), (BLOCKS, "squared", LOPSIDED),
+        pytest.param(BLOCKS, "hinge", "l2", marks=pytest.mark.validate),
+        pytest.param(BLOCKS, "squared", LOPSIDED, marks=pytest.mark.validate),
         (anisotropic(20, (0.6, 0.9), weights=(0.35, 0.65)), "logistic", "l2"),
     ],
 )  # fmt: skip

@@ -73,7 +73,7 @@ def test_a_scale_is_read_from_the_name():
     ("spec", "words"),
     [
         ("tahn", "Did you mean 'tanh'.*softplus"),
-        ("scaled_tan(1)", "nearest name is 'scaled_tanh'"),
+        ("scaled_tan(1)", "Did you mean 'scaled_tanh'"),
         ("scaled_tanh", "one positive number"),
         ("scaled_tanh(x)", "one positive number"),
         ("scaled_tanh(-1)", "finite number above 0"),

@@ -10,11 +10,11 @@ import xarray as xr
 
 from orderparam.errors import CorruptFile
 from orderparam.results.netcdf import read_dataset, write_dataset
-from orderparam.results.plain import parsed
 from orderparam.results.screen import screen, screen_html
 from orderparam.results.uncertainty import quantities, total_error
 from orderparam.results.verdict import Verdict
 from orderparam.support.arguments import checked_path
+from orderparam.support.reading import parsed
 
 _NEEDED = (
     *("family", "kind", "problem", "method", "seed", "verdict", "message"),

@@ -16,9 +16,9 @@ from time import time_ns
 from typing import Any, TypeVar
 
 from orderparam.errors import CorruptFile, InvalidProblem
-from orderparam.results.plain import read_json
 from orderparam.studies.files import locked, remove_leftovers, write_file
 from orderparam.studies.summary import read_summary_file
+from orderparam.support.reading import read_json
 
 INDEX = "cases.json"
 Result = TypeVar("Result")

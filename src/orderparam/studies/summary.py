@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from orderparam.errors import CorruptFile
-from orderparam.results.plain import read_json
+from orderparam.support.reading import read_json
 
 SUMMARY = "comparison.json"
 

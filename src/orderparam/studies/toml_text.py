@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orderparam.errors import InvalidProblem
-from orderparam.results.plain import DEEPEST, require_levels
+from orderparam.support.reading import DEEPEST, require_levels
 
 Path = tuple[str, ...]
 

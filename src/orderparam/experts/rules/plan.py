@@ -14,7 +14,7 @@ from orderparam.experts.rules.recipe import Recipe
 from orderparam.experts.rules.report import report
 from orderparam.experts.rules.shape import Shape
 from orderparam.results.files import atomic_write
-from orderparam.results.plain import parsed
+from orderparam.support.reading import parsed
 
 __all__ = ["TABLE_VERSION", "Entry", "ScalingPlan"]
 

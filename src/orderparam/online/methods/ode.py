@@ -15,7 +15,7 @@ from orderparam.online.theory.flow import bins_of, fixed_of
 from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.smooth import frozen_normals
 from orderparam.results import Solution
-from orderparam.support.arguments import integer, refuse
+from orderparam.support.arguments import integer, positive, refuse
 from orderparam.support.memory import require_numbers
 
 
@@ -34,6 +34,8 @@ class OverlapODE(IntegratedMethod):
             two, for the average of the eta^2 term.
         replicates: Independent sets of such points, at least 2; results are means over them with
             standard errors.
+        accuracy: Standard error of the loss, relative to its largest value, that is asked for with
+            such points. Above it the verdict is `error_too_large`.
 
     Cost: about 100 steps of O((p + p*)^3) per trajectory (quadratic), all compiled together; an
     activation without closed formulas adds `samples (p + p*)` values to each step and replicate.
@@ -46,6 +48,7 @@ class OverlapODE(IntegratedMethod):
 
     samples: int = eqx.field(static=True)
     replicates: int = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -57,17 +60,20 @@ class OverlapODE(IntegratedMethod):
         rest: float = 0.01,
         samples: int = 4096,
         replicates: int = 8,
+        accuracy: float = 0.01,
     ) -> None:
         super().__init__(rtol, atol, sgd_noise, max_steps, margin, rest)
         self.samples = integer("samples", samples)
         self.replicates = integer("replicates", replicates, 2)
+        self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
         if self.samples & (self.samples - 1):
             raise refuse("samples", samples, "a power of two")
         require_numbers("samples", self.samples)
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        return {**super().config(), "samples": self.samples, "replicates": self.replicates}
+        names = ("samples", "replicates", "accuracy")
+        return {**super().config(), **{name: getattr(self, name) for name in names}}
 
     def estimate(self, problem: TeacherStudent, save: SavePlan) -> Estimate:
         """From the number of trajectories, saved times and units."""

@@ -20,9 +20,6 @@ from orderparam.online.theory.observed import losses, measured
 from orderparam.online.theory.smooth import drift_errors
 from orderparam.results import Solution, Verdict, build_solution
 
-LARGEST_ERROR = 0.05
-"""Standard error of the loss, in units of its largest value, that a result may carry."""
-
 LARGEST_BIAS = 1e-4
 """Error of the quadrature, in units of the outputs' mean square, that a result may carry."""
 
@@ -60,7 +57,8 @@ def packed(
     diagnostics: dict[str, Any] = {"steps": max(int(np.max(np.asarray(r.steps))) for r in runs)}
     if not isinstance(problem.activation, str):
         diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
-    verdict, message, lost = _judged(problem, runs, arrays, diagnostics)
+    accuracy = method.config().get("accuracy", 0.0)
+    verdict, message, lost = _judged(problem, runs, arrays, diagnostics, accuracy)
     return build_solution(
         {name: variable(problem, name, arrays[name], (), errors[name]) for name in arrays}
         | constants(problem),
@@ -106,6 +104,7 @@ def _judged(
     runs: Sequence[Trajectories],
     arrays: Mapping[str, np.ndarray],
     diagnostics: Mapping[str, Any],
+    accuracy: float,
 ) -> tuple[Verdict, str, int]:
     """Verdict, its reason, and how many trajectories were lost."""
     blown = np.any([np.asarray(run.blown_up) for run in runs], axis=0)
@@ -135,11 +134,16 @@ def _judged(
         return Verdict.DIVERGED, message, number
     error = diagnostics.get("loss_standard_error", 0.0)
     bias = diagnostics.get("quadrature_error", 0.0)
-    if error > LARGEST_ERROR or bias > LARGEST_BIAS:
+    if bias > LARGEST_BIAS:
         message = (
-            f"The loss has the standard error {error:.1e} of its largest value (allowed "
-            f"{LARGEST_ERROR:g}; raise `samples`), quadrature the error {bias:.1e} (allowed "
-            f"{LARGEST_BIAS:g}; smooth the activation, or keep norms small)."
+            f"Quadrature has the error {bias:.1e} of the mean square of the outputs, above "
+            f"{LARGEST_BIAS:g}: smooth the activation, or keep norms small."
+        )
+        return Verdict.ERROR_TOO_LARGE, message, number
+    if error > accuracy:
+        message = (
+            f"The loss has the standard error {error:.1e} of its largest value, above `accuracy` = "
+            f"{accuracy:g}: raise `samples` or `replicates`."
         )
         return Verdict.ERROR_TOO_LARGE, message, number
     return Verdict.CONVERGED, "Every trajectory reached its last time.", number
