@@ -13,7 +13,8 @@ SAVE = op.SavePlan(steps=tuple(range(0, STEPS - 1, 2)))
 ALL = [
     (name, depth, g) for name in ("tanh", "relu") for depth in (1, 2, 3, 5) for g in (0.2, 1.0, 4.0)
 ]
-COVERING = [("relu", 1, 4.0), ("tanh", 2, 1.0)]
+# Depth 2 is covered by the networks of one width in test_kernel_combinations.
+COVERING = [("relu", 1, 4.0)]
 REST = [case for case in ALL if case not in COVERING]
 
 

@@ -61,6 +61,7 @@ def test_deep_linear_reference_values():
     np.testing.assert_allclose(theory["mse"].values[[5, 20, 40, 59]], expected, rtol=2e-9)
 
 
+@pytest.mark.validate  # test_verdicts.py has a fast form
 def test_exact_and_sampled_agree_on_a_linear_network():
     problem = deep_linear(steps=6)
     exact = op.solve(problem, save=op.SavePlan(two_time=True), progress=False)

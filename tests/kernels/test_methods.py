@@ -62,7 +62,7 @@ def validated(*values):
     "problem",
     [
         lazy(MLP(2, "erf", biases=True, bias_std=0.5), momentum=0.5),
-        lazy(ResNet(2, "erf", biases=True), "softmax", batches=Batches(2, "random")),
+        validated(lazy(ResNet(2, "erf", biases=True), "softmax", batches=Batches(2, "random"))),
         validated(lazy(MLP(2, "erf", weight_std=1.2))),
         validated(
             lazy(

@@ -46,11 +46,16 @@ def test_thresholds_of_several_classes(clusters, geometry, variance, known):
     assert separability_threshold(blocks((1.0,), negative_variances=(0.5,))) is None
 
 
-def test_hinge_tends_to_the_hard_margin():
+def test_the_hard_margin_of_separable_clusters():
     hard = op.solve(MixtureERM(ONE, "hard-margin", "l2", 1.0, HALF), progress=False)
     assert float(hard["test_error"]) == pytest.approx(0.158869, abs=1e-6)
     assert float(hard["Q"][0]) == pytest.approx(9.30536, abs=1e-5)
     assert "test_loss" not in hard
+
+
+@pytest.mark.validate
+def test_hinge_tends_to_the_hard_margin():
+    hard = op.solve(MixtureERM(ONE, "hard-margin", "l2", 1.0, HALF), progress=False)
     hinge = op.solve(MixtureERM(ONE, "hinge", "l2", [1e-2, 1e-6], HALF), progress=False)
     np.testing.assert_allclose(hinge["Q"][1], hard["Q"], rtol=1e-6)
     np.testing.assert_allclose(1e-6 * hinge["V"][1], hard["V"], rtol=1e-6)

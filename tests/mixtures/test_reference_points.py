@@ -92,6 +92,7 @@ def test_sparse_means_favour_l1_where_they_are_quiet():
             assert errors == pytest.approx([v[column] for v in rows.values()], abs=1e-6)
 
 
+@pytest.mark.validate
 def test_three_classes():
     one_hot = solve(isotropic(3), "squared", "l2", 0.001, [0.2, 0.497, 1.4869, 1.8828])
     known = [0.53766, 0.51670, 0.49410, 0.44853]

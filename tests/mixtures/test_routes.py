@@ -119,6 +119,7 @@ def _matrix_ridge(means, covariances, gamma, size, strength, alpha, seed):
     return np.concatenate([Q, centres @ w / np.sqrt(size), [b]])
 
 
+@pytest.mark.validate
 def test_rotations_change_nothing():
     rng = np.random.default_rng(1)
     d = 24

@@ -206,6 +206,7 @@ def test_neurons_of_another_law_fail(runs):
     assert all(v == "pass" for s, v in found.items() if s.startswith("z: largest Kolmogorov"))
 
 
+@pytest.mark.validate
 def test_networks_of_another_parameterization_fail(runs, monkeypatch):
     pairs = pairs_of(runs("parameterizations"))
     (same,) = [f for f in claims.limits(pairs) if "N = 16" in f.statement]
