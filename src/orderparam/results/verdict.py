@@ -32,12 +32,12 @@ _REMEDIES = {
         "more strongly or accept a larger tolerance."
     ),
     Verdict.DIVERGED: (
-        "A quantity grew without bound, as it does when a learning rate is above the stability "
-        "limit or an iteration overshoots; lower the learning rate, or damp the iteration."
+        "A quantity grew without bound, as above the stability limit; lower the learning rate, or "
+        "damp the iteration."
     ),
     Verdict.NON_FINITE: (
         "A quantity became infinite or not a number; lower the learning rate, damp the iteration, "
-        "look for an activation that overflows, and compute in float64."
+        "or look for an activation that overflows."
     ),
     Verdict.CAPACITY_EXCEEDED: (
         "More directions are known than the samples or the memory can hold; raise the number of "
