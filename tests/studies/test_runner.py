@@ -9,7 +9,7 @@ import orderparam as op
 from orderparam.errors import OrderParamError
 from orderparam.studies.overrides import resolve
 from orderparam.studies.runner import run_study
-from orderparam.studies.tables import print_summary
+from orderparam.studies.tables import has_numbers, print_summary
 
 
 @pytest.fixture
@@ -223,3 +223,9 @@ def test_no_store(run, tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(OrderParamError, match="--out"):
         run()
+
+
+def test_a_table_without_numbers_is_not_shown():
+    row = {"variable": "Q", "p_value": "nan", "verdict": "undecided", "note": "use two seeds"}
+    assert not has_numbers([row, row])
+    assert has_numbers([row, row | {"p_value": 0.5}])

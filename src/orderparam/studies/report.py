@@ -9,7 +9,7 @@ from typing import Any
 from orderparam.studies.drawing import Drawing
 from orderparam.studies.outcome import Outcome
 from orderparam.studies.schema import Study
-from orderparam.studies.tables import CLAIM_HEAD, HEAD, claim_cells, row_cells
+from orderparam.studies.tables import CLAIM_HEAD, HEAD, claim_cells, has_numbers, row_cells
 from orderparam.studies.toml_text import dump
 from orderparam.verbs import citation
 
@@ -96,8 +96,12 @@ def _case(case: dict[str, Any]) -> str:
         if status is not None:
             text = f"{kind}: {status['verdict']}. {status['message']}"
             parts.append(f"<p>{html.escape(text)}</p>")
-    if case["comparison"] is not None:
-        rows = "".join(map(_row, case["comparison"]["table"]))
+    table = case["comparison"]["table"] if case["comparison"] is not None else []
+    if not has_numbers(table):
+        notes = dict.fromkeys(row["note"] for row in table if row["note"])
+        parts += [f"<p>not compared: {html.escape(note)}</p>" for note in notes]
+    else:
+        rows = "".join(map(_row, table))
         head = "".join(f"<th>{name}</th>" for name in HEAD)
         parts.append(f"<table><tr>{head}</tr>{rows}</table>")
     return "".join(parts)

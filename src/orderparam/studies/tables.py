@@ -1,5 +1,6 @@
 """A run's verdicts as a table in the terminal, and its numbers as text."""
 
+import math
 from typing import Any
 
 from rich.console import Console
@@ -59,9 +60,15 @@ def _print_table(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(*(escape(cell) for cell in cells))
         if note:
             notes.setdefault(note, []).append(row["variable"])
-    console.print(table)
+    if has_numbers(rows):
+        console.print(table)
     for note, names in notes.items():
         console.print(f"  {escape(', '.join(names))}: {escape(note)}", style="dim")
+
+
+def has_numbers(rows: list[dict[str, Any]]) -> bool:
+    """Whether any row was tested; a study of single seeds has none, and needs no empty table."""
+    return any(math.isfinite(float(row["p_value"])) for row in rows)
 
 
 def _coloured(verdict: str) -> str:

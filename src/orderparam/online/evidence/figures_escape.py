@@ -76,32 +76,50 @@ def escape_scaling(pairs: Sequence[Pair]) -> Figure:
 
 @styled
 def escape_prefactors(pairs: Sequence[Pair]) -> Figure:
-    """ln(plateau - loss) in time at the largest N: one slope, a prefactor for each width."""
-    widths = sorted({_widths(pair) for pair in pairs})
-    teachers = sorted({q for _, q in widths})
+    """ln(plateau - loss) in time at the largest N: one slope, a prefactor for each width.
+
+    Shown where every start is in the regime of the law: below the plateau, and not far below.
+    """
+    widths = sorted({_widths(pair) for pair in pairs}, key=lambda width: width[::-1])
+    found = {width: _fall(_largest(pairs, width)) for width in widths}
+    left_out = [width for width, (times, *_) in found.items() if not len(times)]
+    shown = [width for width in widths if width not in left_out] or widths
+    teachers = sorted({q for _, q in shown})
     figure, axes = panels(1, len(teachers), size=(3.8, 3.2), sharey=True)
     for panel, q in zip(axes[0], teachers, strict=True):
-        for index, width in enumerate(w for w in widths if w[1] == q):
-            group = [pair for pair in pairs if _widths(pair) == width]
-            pair = max(group, key=lambda found: found.theory.problem["start"]["dimension"])
-            problem = rebuilt(pair.theory)
-            level, law = isotropic(problem).plateau_loss(), escape_law(problem, sgd_noise=False)
-            times, fall = pair.theory["time"].values, level - pair.theory["loss"].values
-            known = (fall > 1e-12 * level).all(axis=0) & (fall < 0.2 * level).all(axis=0)
-            logs = np.log(np.where(known, fall, 1.0))
-            error = logs.std(axis=0, ddof=1) / math.sqrt(len(logs))
+        for index, width in enumerate(w for w in shown if w[1] == q):
+            times, mean, error, line = found[width]
             panel.errorbar(
-                times[known][::6], logs.mean(axis=0)[known][::6], yerr=error[known][::6],
-                fmt=marker(index), markersize=4, color=colour(index),
-                label=f"$p = {width[0]}$, $p^* = {q}$",
+                times[::6], mean[::6], yerr=error[::6], fmt=marker(index), markersize=4,
+                color=colour(index), label=f"$p = {width[0]}$, $p^* = {q}$",
             )  # fmt: skip
-            line = math.log(0.05 * level) + 2 * law.rate * (times - law.mean)
-            panel.plot(times[known], line[known], color=colour(index), linewidth=1)
+            panel.plot(times, line, color=colour(index), linewidth=1)
         panel.set(xlabel=r"time $t$  (samples / N)")
     axes[0, 0].set_ylabel(r"mean of $\ln(\epsilon_{pl} - \epsilon_g)$, equations")
     note = r"lines: closed law, slope $2\Lambda$; bars: standard error over starts"
+    if left_out:
+        names = ", ".join(f"({p}, {q})" for p, q in left_out)
+        note += f"\nno time is common to all starts at $(p, p^*)$ = {names}"
     describe(figure, "One slope, several prefactors", note, legend_of=axes[0].tolist(), columns=2)
     return figure
+
+
+def _largest(pairs: Sequence[Pair], width: tuple[int, int]) -> Pair:
+    """The case of a width with the largest dimension."""
+    group = [pair for pair in pairs if _widths(pair) == width]
+    return max(group, key=lambda found: found.theory.problem["start"]["dimension"])
+
+
+def _fall(pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Times, mean and standard error of ln(plateau - loss) over starts, and the closed law."""
+    problem = rebuilt(pair.theory)
+    level, law = isotropic(problem).plateau_loss(), escape_law(problem, sgd_noise=False)
+    times, fall = pair.theory["time"].values, level - pair.theory["loss"].values
+    known = (fall > 1e-12 * level).all(axis=0) & (fall < 0.2 * level).all(axis=0)
+    logs, times = np.log(fall[:, known]), times[known]
+    error = logs.std(axis=0, ddof=1) / math.sqrt(len(logs))
+    line = math.log(0.05 * level) + 2 * law.rate * (times - law.mean)
+    return times, logs.mean(axis=0), error, line
 
 
 def _widths(pair: Pair) -> tuple[int, int]:
