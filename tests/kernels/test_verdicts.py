@@ -28,6 +28,10 @@ def test_a_loss_that_grows_is_not_converged():
     grown = solved(PROBLEM, STATIC, learning_rate=20.0, steps=40)
     assert grown["loss"].values[-1] > 1e3
     assert grown.verdict is Verdict.DIVERGED
+    lost = np.array([1.0, 2.0, np.nan, np.nan])
+    verdict, said = checked_loss(lost, np.arange(4), "")
+    assert verdict is Verdict.NON_FINITE
+    assert "from step 2 on" in said
     with pytest.raises(Diverged, match="grew to"):
         op.solve(replace(PROBLEM, learning_rate=20.0, steps=40), STATIC, progress=False)
 

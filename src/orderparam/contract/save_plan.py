@@ -18,11 +18,12 @@ from orderparam.support.arguments import (
     several,
     truth,
 )
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
 
 
 @dataclass(frozen=True)
-class SavePlan:
+class SavePlan(KnownKeywords):
     """What a run keeps.
 
     Args:

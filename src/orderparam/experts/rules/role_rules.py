@@ -17,13 +17,14 @@ from orderparam.support.arguments import (
     text,
     truth,
 )
+from orderparam.support.keywords import KnownKeywords
 
 WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _EXPERT = "{expert}"
 
 
 @dataclass(frozen=True)
-class Role:
+class Role(KnownKeywords):
     """A role, and what the name of the role alone does not say.
 
     Args:

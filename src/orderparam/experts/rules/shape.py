@@ -7,6 +7,7 @@ from typing import Any
 
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import instance, integer, refuse
+from orderparam.support.keywords import KnownKeywords
 
 REGIMES = ("dense", "I", "II", "III", "mixed")
 _TOLERANCE = 0.15
@@ -19,7 +20,7 @@ _CORNERS = {"I": (0.0, 1.0), "II": (1.0, 0.0), "III": (1.0, 1.0)}
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(KnownKeywords):
     """Sizes of one model of a ladder.
 
     Args:
@@ -130,7 +131,7 @@ def ratios(base: Shape, target: Shape) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(KnownKeywords):
     """How a target grows out of its base.
 
     Args:

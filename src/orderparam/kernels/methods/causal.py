@@ -13,7 +13,12 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import Run, run, sampled_state, shard
 from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.theory.diagnosis import diagnose, judge, truncation_biases
+from orderparam.kernels.theory.diagnosis import (
+    diagnose,
+    judge,
+    relative_biases,
+    truncation_biases,
+)
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.look_ahead import look_ahead
 from orderparam.kernels.theory.pack import pack_theory
@@ -176,9 +181,9 @@ class Causal(KernelMethod):
         seed: int,
         before: tuple[list[str], float, float],
     ) -> Solution:
-        """The solution of replicates and a coarser run; `before` is what was known before them.
+        """The solution of replicates and a coarser run.
 
-        That are notes, the active part of the points, and when the run started.
+        `before` is what was known when they began: notes, the active part of the points, the time.
         """
         notes, active, start = before
         biases = truncation_biases(problem, runs, coarser)
@@ -187,6 +192,9 @@ class Causal(KernelMethod):
         diagnostics |= {"total_seconds": time.perf_counter() - start}
         rare = (active * self.samples) ** -0.5 if active < SPARSE else 0.0
         verdict, message = judge(diagnostics, self.accuracy, rare)
+        few = relative_biases(problem, runs[0].observed, rare)
+        if few is not None:
+            biases = {name: np.hypot(bias, few[name]) for name, bias in biases.items()}
         return pack_theory(
             problem,
             save,

@@ -20,9 +20,13 @@ def checked_loss(
     """The verdict on a loss that a method followed to its accuracy, and what to say of it.
 
     Returns:
-        `diverged` if the loss grew a thousandfold; else `converged`, with a sentence where the loss
-        does not fall: it ends above its start, or oscillates between two values for ever.
+        `non_finite` if it is not a number anywhere, `diverged` if it grew a thousandfold; else
+        `converged`, with a sentence where the loss does not fall: it ends above its start, or
+        oscillates between two values for ever.
     """
+    if np.isnan(loss).any():
+        at = int(steps[np.argmax(np.isnan(loss))])
+        return Verdict.NON_FINITE, f"The loss is not a number from step {at} on."
     start = float(loss[:2].max())
     if loss.max() > BLOWN_UP * start > 0:
         at = int(steps[np.argmax(loss > BLOWN_UP * start)])
