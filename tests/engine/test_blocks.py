@@ -15,8 +15,8 @@ from orderparam.engine import (
     orthogonality_loss,
     ranks,
     run,
+    sampled,
     sampled_state,
-    space,
 )
 from orderparam.errors import InvalidProblem
 
@@ -52,7 +52,7 @@ class Filters(Program):
 
 
 def layout(taps, rho=1.0, response=True):
-    spec = MatrixSpec("row", "column", 0.7, rho, response, taps)
+    spec = MatrixSpec("row", "column", 0.7, rho, response, taps, momentum=True)
     return Layout(("row", "column"), {"w": spec})
 
 
@@ -137,11 +137,11 @@ def test_large_blocks_are_searched_a_few_directions_at_a_time(monkeypatch):
         return grams(sampled_state(layout(AROUND), 2048, 64, 2e-3, (seed,)), count)
 
     whole, complete = searched(0)
-    monkeypatch.setattr(space, "LARGE", 100)
-    monkeypatch.setattr(space, "FEW", 5)
+    monkeypatch.setattr(sampled, "LARGE", 100)
+    monkeypatch.setattr(sampled, "FEW", 5)
     jax.clear_caches()
     (few, found), (other, _) = searched(0), searched(1)
-    assert min(ranks(found)["w"]) > 4 * space.FEW
+    assert min(ranks(found)["w"]) > 4 * sampled.FEW
     for a, b in zip(ranks(found)["w"], ranks(complete)["w"], strict=True):
         # Directions near the threshold depend on the draws.
         assert abs(a - b) <= 0.05 * b

@@ -65,17 +65,19 @@ def test_growing_and_block_size_change_no_bit():
     assert np.array_equal(large.observed["q"], blocks.observed["q"])
     assert sorted(blocks.fields) == [6, 22]
     grown = run(program, fresh(capacity=32), GRID, block=5)
-    assert grown.state.matrices["w"].trained.shape[0] == 64
+    assert max(grown.state.matrices["w"].core.shape) == 64
     np.testing.assert_allclose(large.observed["q"], grown.observed["q"], rtol=1e-11)
     assert ranks(grown.state) == ranks(large.state)
     assert orthogonality_loss(grown.state) < 1e-10
 
 
-@pytest.mark.parametrize("make", [sampled_state, exact_state])
-def test_what_a_history_leaves_out_is_known(make):
+@pytest.mark.parametrize("slots", [0, 1, 2, None])
+def test_what_a_history_leaves_out_is_known(slots):
+    """Slots hold residuals that are not recorded; an exact space (`None`) has none."""
     with jax.enable_x64(True):
         settings = {"capacity": 64, "tolerance": 1e-2}
-        extra = {"samples": 256, "seed": (3,)} if make is sampled_state else {}
+        make = exact_state if slots is None else sampled_state
+        extra = {} if slots is None else {"samples": 256, "seed": (3,), "slots": slots}
 
         @eqx.filter_jit
         def product(state):
@@ -86,9 +88,11 @@ def test_what_a_history_leaves_out_is_known(make):
 
         before, state, kept = product(make(LAYOUT, **settings, **extra))
         assert missing(before) == 0.0
-        left_out = (0.09**2 + 0.05**2) / (1 + 0.09**2 + 0.05**2)
-        np.testing.assert_allclose(missing(state), left_out, rtol=1e-10)
-        np.testing.assert_allclose(kept, 1.0, rtol=1e-10)
+        left_out = sum([0.09**2, 0.05**2][slots or 0 :])
+        total = 1 + 0.09**2 + 0.05**2
+        np.testing.assert_allclose(missing(state), left_out / total, rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(kept, total - left_out, rtol=1e-10)
+        assert ranks(state)["w"] == (1, 0)
 
 
 def test_more_coordinates_never_change_earlier_ones():
@@ -168,5 +172,9 @@ def test_samples_are_shared_between_two_devices():
 def test_known_counts_everything_in_a_space():
     result = run(drift(), fresh(), GRID)
     rx, ry = ranks(result.state)["w"]
-    # Column space: the constant, 3 normals, X (whose first 3 are those normals) and the images R.
-    assert known(result.state)["column"] == 1 + rx + ry
+    # Column space: the constant, 3 normals, X (whose first 3 are those normals), the images R, and
+    # what the slots of either side hold.
+    side = result.state.matrices["w"].column
+    held = np.sum(np.any(np.asarray(side.held) != 0, axis=1))
+    assert 0 < held <= 2 * side.slots
+    assert known(result.state)["column"] == 1 + rx + ry + held

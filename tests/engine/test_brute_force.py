@@ -65,7 +65,10 @@ def grams(state, trained, nonlinear, exact=False):
 
 
 def layout(rho, sigma, response=True):
-    return Layout(("row", "column"), {"w": MatrixSpec("row", "column", sigma**2, rho, response)})
+    return Layout(
+        ("row", "column"),
+        {"w": MatrixSpec("row", "column", sigma**2, rho, response, momentum=True)},
+    )
 
 
 def simulated(rho, sigma, trained, nonlinear, runs=4):

@@ -19,7 +19,7 @@ PROBLEM = op.kernels.KernelEvolution(MLP(2, "tanh"), DATA, learning_rate=0.3, st
 def test_points_equal_separate_solves(monkeypatch, capacity):
     grown = []
     original = together.grown
-    monkeypatch.setattr(together, "grown", lambda s: grown.append(1) or original(s))
+    monkeypatch.setattr(together, "grown", lambda *args: grown.append(1) or original(*args))
     method = Causal(512, 2, 1e-4, capacity=capacity)
     found = op.kernels.batched(
         PROBLEM, gamma0=[0.5, 2.0], learning_rate=[0.2, 0.6], method=method, progress=False

@@ -9,7 +9,6 @@ from orderparam.engine.finite import FiniteMatrix, FiniteSpace
 from orderparam.engine.growth import (
     check_capacity,
     crowding_notes,
-    dropped,
     known,
     missing,
     orthogonality_loss,
@@ -20,11 +19,14 @@ from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.run import Program, Run, run
 from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.sharding import shard
+from orderparam.engine.side import Side
 from orderparam.engine.space import Space
-from orderparam.engine.state import State, exact_state, finite_state, sampled_state
+from orderparam.engine.state import NORMALS, SLOTS, State, exact_state, finite_state, sampled_state
 from orderparam.engine.together import run_together
 
 __all__ = [
+    "NORMALS",
+    "SLOTS",
     "ExactSpace",
     "FiniteMatrix",
     "FiniteSpace",
@@ -34,11 +36,11 @@ __all__ = [
     "Program",
     "Run",
     "SampledSpace",
+    "Side",
     "Space",
     "State",
     "check_capacity",
     "crowding_notes",
-    "dropped",
     "exact_state",
     "finite_state",
     "known",

@@ -1,11 +1,13 @@
 """The exact Gaussian space: vectors of a linear program, stored as coefficients."""
 
+from typing import Self
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.space import Addition, KnownSpace
+from orderparam.engine.space import KnownSpace
 
 
 class ExactSpace(KnownSpace):
@@ -33,60 +35,63 @@ class ExactSpace(KnownSpace):
         """Number of normals there is room for."""
         return self.room
 
+    @property
+    def points(self) -> int:
+        """Number of coefficients."""
+        return self.room
+
+    @property
+    def slots(self) -> bool:
+        """No: residuals are rounding."""
+        return False
+
     def inner(self, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Float[Array, "k j"]:
         """Expected products of two blocks of vectors: dot products of their coefficients."""
         return x @ y.T
 
-    def coordinates(self, x: Float[Array, "k n"]) -> Float[Array, "k n"]:
-        """The coefficients themselves."""
-        return x
+    def normals(self, count: int) -> tuple["ExactSpace", Float[Array, "k n"]]:
+        """New unit vectors."""
+        return self.fresh(count, jnp.asarray(count), jnp.zeros((0, self.room)))
 
-    def combine(self, c: Float[Array, "k n"]) -> Float[Array, "k n"]:
-        """The coefficients themselves."""
-        return c
+    def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
+        """Sum of the squared norms of a block of vectors."""
+        return jnp.sum(x * x)
+
+    def remainder(
+        self, x: Float[Array, "k n"], a: Float[Array, "k r"], basis: Float[Array, "r n"]
+    ) -> Float[Array, ""]:
+        """From the coefficients, accurate to 1e-32 of the trace."""
+        return self.trace(x - a @ basis)
 
     def directions(self, k: int, blocks: int) -> int:
         """All of them."""
         del blocks
         return k
 
-    def residual(
-        self,
-        x: Float[Array, "k n"],
-        q: Float[Array, "k n"],
-        a: Float[Array, "k r"],
-        basis: Float[Array, "r n"],
-        m: int,
+    def principal(
+        self, x: Float[Array, "k n"], m: int
     ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
         """From the singular values of the coefficients, accurate to 1e-32 of the trace."""
-        del x
-        vectors, singular, _ = jnp.linalg.svd(q - a @ basis, full_matrices=False)
+        vectors, singular, _ = jnp.linalg.svd(x, full_matrices=False)
         return singular[:m] ** 2, vectors[:, :m]
 
-    def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
-        """Sum of the squared norms of a block of vectors."""
-        return jnp.sum(x * x)
+    def extended(self, x: Float[Array, "k n"]) -> Self:
+        """Coefficients are complete already."""
+        del x
+        return self
 
-    def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k n"]]:
-        """Nothing is lacking; returns the coefficients."""
-        zero = jnp.zeros_like(self.size)
-        return Addition(jnp.zeros((x.shape[0], 0)), zero, zero), x
+    def fresh(
+        self, k: int, count: Int[Array, ""], avoid: Float[Array, "j n"]
+    ) -> tuple[Self, Float[Array, "k n"]]:
+        """The first `count` of up to `k` new unit vectors."""
+        del avoid
+        at = self.size + jnp.arange(k)
+        used = jnp.arange(k) < count
+        rows = jnp.where(used[:, None] & (at[:, None] == jnp.arange(self.room)), 1.0, 0.0)
+        full = self.overflow | (self.size + count > self.room)
+        new = (self.size + count, self.drawn + count, full)
+        return eqx.tree_at(lambda s: (s.size, s.drawn, s.overflow), self, new), rows
 
-    def fresh(self, k: int, count: Int[Array, ""]) -> Addition:
-        """The first `count` of up to `k` new unit vectors, which need no storage."""
-        return Addition(jnp.zeros((k, 0)), count, count)
-
-    def along(self, x: Float[Array, "k n"], addition: Addition) -> Float[Array, "k n"]:
-        """Zero: coefficients are complete already."""
-        del addition
-        return jnp.zeros_like(x)
-
-    def add(self, addition: Addition) -> "ExactSpace":
-        """Count new normals."""
-        overflow = self.overflow | (self.size + addition.rows.shape[0] > self.capacity)
-        new = (self.size + addition.count, self.drawn + addition.drawn, overflow)
-        return eqx.tree_at(lambda s: (s.size, s.drawn, s.overflow), self, new)
-
-    def grow(self, factor: int = 2) -> "ExactSpace":
-        """The same space with `factor` times the capacity."""
-        return ExactSpace(self.size, self.drawn, self.overflow, factor * self.room)
+    def grow(self) -> Self:
+        """The same space with twice the capacity."""
+        return type(self)(self.size, self.drawn, self.overflow, 2 * self.room)

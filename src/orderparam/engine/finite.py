@@ -1,5 +1,7 @@
 """A finite realisation of the same interface: actual vectors and actual random matrices."""
 
+from collections.abc import Mapping
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -35,8 +37,7 @@ class FiniteMatrix(eqx.Module):
     text runs as theory with `GaussianMatrix` and as experiment with this class.
     """
 
-    row: str = eqx.field(static=True)
-    column: str = eqx.field(static=True)
+    names: tuple[str, str] = eqx.field(static=True)
     taps: Taps = eqx.field(static=True)
     weight: Float[Array, "block n m"]
     velocity: Float[Array, "block n m"]
@@ -45,8 +46,7 @@ class FiniteMatrix(eqx.Module):
     @classmethod
     def create(
         cls,
-        row: str,
-        column: str,
+        names: tuple[str, str],
         shape: tuple[int, int],
         variance: float,
         key: Key[Array, ""],
@@ -54,29 +54,23 @@ class FiniteMatrix(eqx.Module):
     ) -> "FiniteMatrix":
         """Draw the blocks."""
         weight = jax.random.normal(key, (len(taps), *shape)) * (variance / shape[1]) ** 0.5
-        return cls(row, column, taps, weight, jnp.zeros_like(weight), (None, None))
+        return cls(names, taps, weight, jnp.zeros_like(weight), (None, None))
 
     def mv(
-        self, column: FiniteSpace, row: FiniteSpace, x: Float[Array, "k m"]
-    ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k n"]]:
+        self, spaces: Mapping[str, FiniteSpace], x: Float[Array, "k m"]
+    ) -> tuple["FiniteMatrix", dict[str, FiniteSpace], Float[Array, "k n"]]:
         """`W x` for each vector of the block."""
-        return (
-            self._remember((self.queries[0], x)),
-            column,
-            row,
-            self._apply(x, self.taps, "kmb,bnm->kn"),
-        )
+        del spaces
+        y = self._apply(x, self.taps, "kmb,bnm->kn")
+        return self._remember((self.queries[0], x)), {}, y
 
     def rmv(
-        self, column: FiniteSpace, row: FiniteSpace, y: Float[Array, "k n"]
-    ) -> tuple["FiniteMatrix", FiniteSpace, FiniteSpace, Float[Array, "k m"]]:
+        self, spaces: Mapping[str, FiniteSpace], y: Float[Array, "k n"]
+    ) -> tuple["FiniteMatrix", dict[str, FiniteSpace], Float[Array, "k m"]]:
         """`W^T y` for each vector of the block."""
-        return (
-            self._remember((y, self.queries[1])),
-            column,
-            row,
-            self._apply(y, adjoint(self.taps), "knb,bnm->km"),
-        )
+        del spaces
+        x = self._apply(y, adjoint(self.taps), "knb,bnm->km")
+        return self._remember((y, self.queries[1])), {}, x
 
     def _apply(self, x: Float[Array, "k n"], taps: Taps, product: str) -> Float[Array, "k m"]:
         return jnp.einsum(product, gathered(x[:, :, None], taps), self.weight)

@@ -1,14 +1,15 @@
 """The bookkeeping of a state: growing its histories, how full they are, how orthogonal."""
 
+from collections.abc import Mapping, Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from orderparam.engine.exact import ExactSpace
-from orderparam.engine.history import History
-from orderparam.engine.matrix import GaussianMatrix
+from orderparam.engine.matrix import GaussianMatrix, Trained
 from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.side import Side
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.state import State
 from orderparam.errors import CapacityExceeded
@@ -21,89 +22,109 @@ CROWDED = 20
 
 
 def overflowed(state: State) -> Bool[Array, ""]:
-    """Whether any history, basis or pool of normals ran out of room."""
-    flags = [s.overflow for s in state.spaces.values() if isinstance(s, KnownSpace)]
-    for matrix in state.matrices.values():
-        if isinstance(matrix, GaussianMatrix):
-            flags += [matrix.forward.overflow, matrix.backward.overflow]
+    """Whether any side of a matrix or any space ran out of room."""
+    flags = [s.overflow for s in (*_spaces(state).values(), *_sides(state))]
     return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(np.asarray(False))
 
 
-def grown(state: State) -> State:
-    """The same state with twice the room in every space and history (host side)."""
-    spaces = {name: space.grow() for name, space in state.spaces.items()}
-    matrices = {}
-    for name, matrix in state.matrices.items():
-        capacity = 2 * matrix.forward.basis.shape[0]
-        n, m = spaces[matrix.row].capacity, spaces[matrix.column].capacity
+def grown(state: State, full: Sequence[State]) -> State:
+    """The same state with twice the room wherever one of those that came of it ran out.
 
-        def pad(c: Array, capacity: int = capacity) -> Array:
-            more = capacity - c.shape[0]
-            return jnp.pad(c, ((0, more), (0, more), (0, 0)))
-
-        new = (
-            matrix.forward.grow(capacity, m, n),
-            matrix.backward.grow(capacity, n, m),
-            pad(matrix.trained),
-            (matrix.velocity[0], pad(matrix.velocity[1])),
-        )
-        parts = lambda s: (s.forward, s.backward, s.trained, s.velocity)  # noqa: E731
-        matrices[name] = eqx.tree_at(parts, matrix, new)
+    On the host: what follows compiles anew.
+    """
+    spaces = {
+        name: space.grow() if any(bool(f.spaces[name].overflow) for f in full) else space
+        for name, space in state.spaces.items()
+    }
+    matrices = {
+        name: _resized(matrix, [f.matrices[name] for f in full], spaces)
+        for name, matrix in state.matrices.items()
+    }
     vectors = {}
     for name, x in state.vectors.items():
         home = state.homes[name]
         # In an exact space a vector is its coordinates, so it grows with the space.
-        more = 0
-        if home is not None and isinstance(spaces[home], ExactSpace):
-            more = spaces[home].capacity - state.spaces[home].capacity
+        more = 0 if home is None else spaces[home].points - state.spaces[home].points
         vectors[name] = jnp.pad(x, ((0, 0), (0, more)))
     return State(spaces, matrices, vectors, state.homes)
 
 
+def _resized(
+    matrix: GaussianMatrix, full: Sequence[GaussianMatrix], spaces: Mapping[str, KnownSpace]
+) -> GaussianMatrix:
+    """A matrix with room for what its spaces hold, and twice as much on a side that was full."""
+    rx = (1 + any(bool(f.column.overflow) for f in full)) * matrix.column.capacity
+    ry = (1 + any(bool(f.row.overflow) for f in full)) * matrix.row.capacity
+    m, n = (spaces[name].points for name in matrix.names)
+    column, row = matrix.column.resized(m, rx, ry), matrix.row.resized(n, ry, rx)
+
+    def core(c: Array) -> Array:
+        return jnp.pad(c, ((0, ry - c.shape[0]), (0, rx - c.shape[1]), (0, 0)))
+
+    velocity = matrix.velocity
+    if velocity is not None:
+        moments = (velocity.column, velocity.row)
+        padded = (
+            jnp.pad(
+                v, [(0, new - old) for new, old in zip(side.moments.shape, v.shape, strict=True)]
+            )
+            for v, side in zip(moments, (column, row), strict=True)
+        )
+        velocity = Trained(velocity.decay, core(velocity.core), *padded)
+    parts = lambda s: (s.column, s.row, s.core, s.velocity)  # noqa: E731
+    new = (column, row, core(matrix.core), velocity)
+    return eqx.tree_at(parts, matrix, new, is_leaf=lambda leaf: leaf is None)
+
+
+def _spaces(state: State) -> dict[str, KnownSpace]:
+    return {n: s for n, s in state.spaces.items() if isinstance(s, KnownSpace)}
+
+
+def _sides(state: State) -> list[Side]:
+    matrices = [m for m in state.matrices.values() if isinstance(m, GaussianMatrix)]
+    return [side for m in matrices for side in (m.column, m.row)]
+
+
 def known(state: State) -> dict[str, int]:
-    """Number of vectors known in each conditioned space."""
-    return {
-        name: int(space.size)
-        for name, space in state.spaces.items()
-        if isinstance(space, KnownSpace)
-    }
+    """Number of vectors known in each conditioned space, and held in the slots of its matrices."""
+    found = {name: int(space.size) for name, space in _spaces(state).items()}
+    for matrix in state.matrices.values():
+        if isinstance(matrix, GaussianMatrix):
+            for side, name in zip((matrix.column, matrix.row), matrix.names, strict=True):
+                found[name] += int(np.sum(np.any(np.asarray(side.held) != 0, axis=1)))
+    return found
 
 
 def ranks(state: State) -> dict[str, tuple[int, int]]:
     """Ranks (r_x, r_y) of the history of each conditioned matrix."""
     return {
-        name: (int(m.forward.rank), int(m.backward.rank))
+        name: (int(m.column.rank), int(m.row.rank))
         for name, m in state.matrices.items()
         if isinstance(m, GaussianMatrix)
     }
 
 
-def dropped(state: State) -> float:
-    """Largest relative squared norm of a direction that was left out of a history."""
-    return max((float(h.dropped) for h in _histories(state)), default=0.0)
-
-
 def missing(state: State) -> float:
-    """Largest part of the squared norm of a block of vectors that its history leaves out."""
-    return max((float(h.missing) for h in _histories(state)), default=0.0)
-
-
-def _histories(state: State) -> list[History]:
-    matrices = [m for m in state.matrices.values() if isinstance(m, GaussianMatrix)]
-    return [history for m in matrices for history in (m.forward, m.backward)]
+    """Largest part of the squared norm of a block that has neither direction nor slot."""
+    return max((float(side.missing) for side in _sides(state)), default=0.0)
 
 
 def orthogonality_loss(state: State) -> float:
-    """Largest deviation of the bases' Gram matrices from the identity."""
+    """Largest deviation of the Gram matrices of bases and directions from the identity."""
     worst = 0.0
-    for space in state.spaces.values():
-        if isinstance(space, SampledSpace):
-            rows = np.asarray(space.basis)[: int(space.size)]
-            gram = rows @ rows.T / rows.shape[1]
-            worst = max(worst, float(np.max(np.abs(gram - np.eye(len(rows))))))
-    for history in _histories(state):
-        rows = np.asarray(history.basis)[: int(history.rank)]
-        gap = np.abs(rows @ rows.T - np.eye(len(rows)))
+    bases = [
+        (np.asarray(space.basis)[: int(space.size)], space.points)
+        for space in state.spaces.values()
+        if isinstance(space, SampledSpace)
+    ]
+    for matrix in state.matrices.values():
+        if isinstance(matrix, GaussianMatrix):
+            for side, name in zip((matrix.column, matrix.row), matrix.names, strict=True):
+                space = state.spaces[name]
+                weight = space.points if isinstance(space, SampledSpace) else 1
+                bases.append((np.asarray(side.direction)[: int(side.rank)], weight))
+    for rows, weight in bases:
+        gap = np.abs(rows @ rows.T / weight - np.eye(len(rows)))
         worst = max(worst, float(np.max(gap, initial=0.0)))
     return worst
 

@@ -20,6 +20,7 @@ class MatrixSpec:
         taps: For independent blocks that act on groups of vectors, as in a convolution: which
             position of a group each block looks at, for each position of the result (see
             `engine/taps.py`). Blocks of vectors must then hold whole groups.
+        momentum: Keep a velocity, which doubles what training stores.
     """
 
     row: str
@@ -28,6 +29,12 @@ class MatrixSpec:
     aspect_ratio: float = 1.0
     response: bool = True
     taps: Taps = PLAIN
+    momentum: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The spaces of its arguments and of its images."""
+        return self.column, self.row
 
     def __post_init__(self) -> None:
         """Refuse values for which no Gaussian matrix exists."""

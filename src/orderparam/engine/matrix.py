@@ -1,30 +1,38 @@
 """A large Gaussian matrix, known only through the products it took part in.
 
 `W_0` has n rows, m columns and iid entries N(0, variance/m), with aspect ratio rho = n/m. Given
-orthonormal bases X (column space) and Y (row space) of all vectors it was applied to,
+orthonormal directions X (column space) and Y (row space) of the vectors it was applied to,
 
     W_0 = sigma sum_i U_i X_i^T / m + (sigma / sqrt(rho)) sum_k Y_k R_k^T / m    on these vectors,
 
 with unit normals U (row space, drawn when X_i appeared) and R (column space, drawn when Y_k
 appeared). The first sum is the fresh Gaussian part of `W_0 x`, the second is its response (the
-Onsager term). A trained matrix is `W = kappa W_0 + Y^T C X / m` with a small matrix C.
+Onsager term). Residuals outside X and Y act through slots in the same way (`recording.py`).
+
+Training adds outer products y x^T. With a = <x, X> and b = <y, Y> what is kept of them is
+
+    W = kappa W_0 + [Y^T M_x + M_y^T X - Y^T C X] / m,
+    C += b a^T,   M_x += b x^T  (one vector for each Y_k),   M_y += a y^T  (one for each X_i)
+
+which lacks nothing but the product of two residuals, of second order in what is not recorded.
 
 Independent matrices that are applied to the same vectors, such as the offsets of a convolution,
 are the blocks of one such matrix (see `taps`): X and Y are shared, and each direction has one
-image U or R and one coefficient C per block.
+image, one coefficient and one moment per block.
 
 Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 2020; Bordelon &
 Pehlevan 2022; docs/theory/engine.md, Conditioning, The compressed form, Trained matrices.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from orderparam.engine.history import History
-from orderparam.engine.recording import record
+from orderparam.engine.recording import Known, record
+from orderparam.engine.side import Parts, Side
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.taps import Taps, adjoint, gathered
 from orderparam.errors import InvalidProblem
@@ -32,84 +40,124 @@ from orderparam.errors import InvalidProblem
 Scalar = float | Float[Array, ""]
 
 
+class Query(NamedTuple):
+    """An argument of a recent product and its coordinates in the recorded directions."""
+
+    x: Float[Array, "k n"]
+    a: Float[Array, "k direction"]
+
+
+class Trained(NamedTuple):
+    """What training changes: kappa, C (row direction, column direction, block), M_x and M_y."""
+
+    decay: Float[Array, ""]
+    core: Float[Array, "ry rx block"]
+    column: Float[Array, "row m"]
+    row: Float[Array, "row n"]
+
+
 class GaussianMatrix(eqx.Module):
     """A conditioned Gaussian matrix with a trained part.
 
     Attributes:
-        row: Name of the space of its images (length n).
-        column: Name of the space of its arguments (length m).
+        names: Names of the spaces of its arguments (length m) and of its images (length n).
         variance: m times the variance of an entry, sigma^2.
         aspect_ratio: rho = n/m.
         response: Keep the response terms; without them the product is the gradient-independence
             approximation, which is wrong beyond the first steps.
         taps: Which vectors each block looks at; one block and each vector alone by default.
         tolerance: Relative squared norm below which a direction is not recorded.
-        forward: History X of arguments of `mv`, with images U.
-        backward: History Y of arguments of `rmv`, with images R.
+        column: What it keeps in the space of its arguments.
+        row: What it keeps in the space of its images.
         decay: kappa, the factor left on `W_0`.
-        trained: C, the trained part.
-        velocity: Momentum pair (kappa', C').
-        queries: Coordinates of the most recent arguments (those of `mv` per block), consumed by
-            `update`.
+        core: C, what was trained along pairs of recorded directions.
+        velocity: Momentum of all that is trained; `None` without momentum.
+        queries: The most recent arguments of `rmv` and `mv`, consumed by `update`.
     """
 
-    row: str = eqx.field(static=True)
-    column: str = eqx.field(static=True)
+    names: tuple[str, str] = eqx.field(static=True)
     variance: float = eqx.field(static=True)
     aspect_ratio: float = eqx.field(static=True)
     response: bool = eqx.field(static=True)
     taps: Taps = eqx.field(static=True)
     tolerance: Float[Array, ""]
-    forward: History
-    backward: History
+    column: Side
+    row: Side
     decay: Float[Array, ""]
-    trained: Float[Array, "ry rx block"]
-    velocity: tuple[Float[Array, ""], Float[Array, "ry rx block"]]
-    queries: tuple[Float[Array, "j ry"] | None, Float[Array, "k rx block"] | None]
+    core: Float[Array, "ry rx block"]
+    velocity: Trained | None
+    queries: tuple[Query | None, Query | None]
 
     def mv(
-        self, column: KnownSpace, row: KnownSpace, x: Float[Array, "k m"]
-    ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k n"]]:
-        """`W x = kappa (sigma a U + (sigma/sqrt(rho)) <R, x> Y) + a C^T Y`, a = <x, X>."""
-        done = record(self.forward, column, row, x, self.tolerance, self.row == self.column)
+        self, spaces: Mapping[str, KnownSpace], x: Float[Array, "k m"]
+    ) -> tuple["GaussianMatrix", dict[str, KnownSpace], Float[Array, "k n"]]:
+        """`W x` for each vector of the block, and what was learned with it."""
         sigma, rho = self.variance**0.5, self.aspect_ratio
-        a = gathered(done.a[:, :, None], self.taps)
-        onto_y = jnp.einsum("kib,yib->ky", a, self.trained)
-        if self.response:
-            answers = self._per_block(self.backward.answers(done.q), self.taps).sum(axis=-1)
-            onto_y = onto_y + self.decay * sigma / rho**0.5 * answers
-        images = done.history.combine(a.reshape(a.shape[0], -1))
-        c = self.decay * sigma * images + onto_y @ self.backward.basis
-        new = self._remember("forward", done.history, (self.queries[0], a))
-        return new, done.own, done.other, done.other.combine(c)
+        new, spaces, y, query = self._product(
+            spaces, x, ("column", "row"), self.taps, self.core, (sigma, sigma / rho**0.5, 1.0)
+        )
+        return new._remember((self.queries[0], query)), spaces, y
 
     def rmv(
-        self, column: KnownSpace, row: KnownSpace, y: Float[Array, "k n"]
-    ) -> tuple["GaussianMatrix", KnownSpace, KnownSpace, Float[Array, "k m"]]:
-        """`W^T y = kappa (sigma sqrt(rho) b R + sigma rho <U, y> X) + rho b C X`, b = <y, Y>."""
-        done = record(self.backward, row, column, y, self.tolerance, self.row == self.column)
+        self, spaces: Mapping[str, KnownSpace], y: Float[Array, "k n"]
+    ) -> tuple["GaussianMatrix", dict[str, KnownSpace], Float[Array, "k m"]]:
+        """`W^T y` for each vector of the block, and what was learned with it."""
         sigma, rho = self.variance**0.5, self.aspect_ratio
-        taps = adjoint(self.taps)
-        b = gathered(done.a[:, :, None], taps)
-        onto_x = rho * jnp.einsum("kyb,yib->ki", b, self.trained)
-        if self.response:
-            answers = self._per_block(self.forward.answers(done.q), taps).sum(axis=-1)
-            onto_x = onto_x + self.decay * sigma * rho * answers
-        images = done.history.combine(b.reshape(b.shape[0], -1))
-        c = self.decay * sigma * rho**0.5 * images + onto_x @ self.forward.basis
-        new = self._remember("backward", done.history, (done.a, self.queries[1]))
-        return new, done.other, done.own, done.other.combine(c)
-
-    def _per_block(self, z: Float[Array, "k images"], taps: Taps) -> Float[Array, "k r block"]:
-        return gathered(z.reshape(z.shape[0], -1, len(taps)), taps)
-
-    def _remember(self, side: str, history: History, queries: tuple[Any, Any]) -> "GaussianMatrix":
-        return eqx.tree_at(
-            lambda s: (getattr(s, side), s.queries),
-            self,
-            (history, queries),
-            is_leaf=lambda leaf: leaf is None,
+        factors = (sigma * rho**0.5, sigma * rho, rho)
+        new, spaces, x, query = self._product(
+            spaces, y, ("row", "column"), adjoint(self.taps), self.core.swapaxes(0, 1), factors
         )
+        return new._remember((query, self.queries[1])), spaces, x
+
+    def _product(
+        self,
+        spaces: Mapping[str, KnownSpace],
+        x: Float[Array, "k n"],
+        sides: tuple[str, str],
+        taps: Taps,
+        core: Float[Array, "there here block"],
+        factors: tuple[float, float, float],
+    ) -> tuple["GaussianMatrix", dict[str, KnownSpace], Array, Query]:
+        """The product with an argument in the space of the first side, in one pass over each.
+
+        `factors` are those of images, of responses and of the trained part.
+        """
+        names = self.names if sides[0] == "column" else self.names[::-1]
+        homes = tuple(spaces[name] for name in dict.fromkeys(names))
+        given = Known(getattr(self, sides[0]), getattr(self, sides[1]), homes)
+        known, p = record(given, x, self.tolerance)
+        blocks, (image, answer, trained) = len(taps), factors
+
+        def seen(z: Float[Array, "k r"]) -> Float[Array, "k r block"]:
+            return gathered(z[:, :, None], taps)
+
+        def answered(z: Float[Array, "k image"]) -> Float[Array, "k r"]:
+            return gathered(z.reshape(z.shape[0], -1, blocks), taps).sum(axis=-1)
+
+        a = seen(p.direction)
+        onto = trained * (answered(p.moment) - jnp.einsum("kib,yib->ky", a, core))
+        slot = jnp.zeros((x.shape[0], known.other.slots))
+        if self.response:
+            onto = onto + self.decay * answer * answered(p.image)
+            slot = self.decay * answer * answered(p.slot_image)
+        flat = a.reshape(a.shape[0], -1)
+        held = seen(p.slot).reshape(a.shape[0], -1)
+        c = Parts(
+            slot=slot,
+            slot_image=self.decay * image * held,
+            direction=onto,
+            image=self.decay * image * flat,
+            moment=trained * flat,
+        )
+        y = known.other.combined(c)
+        new = eqx.tree_at(
+            lambda s: (getattr(s, sides[0]), getattr(s, sides[1])), self, (known.own, known.other)
+        )
+        learned = dict(zip(dict.fromkeys(names), known.spaces, strict=True))
+        return new, learned, y, Query(x, p.direction)
+
+    def _remember(self, queries: tuple[Query | None, Query | None]) -> "GaussianMatrix":
+        return eqx.tree_at(lambda s: s.queries, self, queries, is_leaf=lambda leaf: leaf is None)
 
     def update(
         self,
@@ -125,31 +173,67 @@ class GaussianMatrix(eqx.Module):
 
         `V <- momentum V + G - ridge W`, then `W <- (1 - decay) W + step V`.
         """
-        b, a = self.queries
-        if a is None or b is None:
+        gradient = self._gradient(coefficients)
+        if self.velocity is None:
+            if isinstance(momentum, Array) or momentum != 0.0:
+                raise InvalidProblem(
+                    "update() was given `momentum`, but the matrix keeps no velocity; state "
+                    "`momentum=True` in its MatrixSpec."
+                )
+            return self._moved(gradient, step, decay + step * ridge)
+        old = Trained(self.decay, self.core, self.column.moments, self.row.moments)
+        velocity = Trained(
+            *(
+                momentum * v + g - ridge * w
+                for v, g, w in zip(self.velocity, gradient, old, strict=True)
+            )
+        )
+        new = self._moved(velocity, step, decay)
+        return eqx.tree_at(lambda s: s.velocity, new, velocity)
+
+    def _gradient(self, coefficients: Float[Array, " k"] | Float[Array, "j k"]) -> Trained:
+        """What `G` adds to each part of the trained matrix."""
+        of_rows, of_columns = self.queries
+        if of_rows is None or of_columns is None:
             raise InvalidProblem(
                 "update() needs one mv() and one rmv() since the last update(); call both first."
             )
-        weights = weighted(coefficients, a.reshape(a.shape[0], -1)).reshape(-1, *a.shape[1:])
-        gradient = jnp.einsum("jy,jib->yib", b, weights) - ridge * self.trained
-        kappa_v = momentum * self.velocity[0] - ridge * self.decay
-        trained_v = momentum * self.velocity[1] + gradient
-        kappa = (1 - decay) * self.decay + step * kappa_v
-        trained = (1 - decay) * self.trained + step * trained_v
-        new = (kappa, trained, (kappa_v, trained_v), (None, None))
-        return eqx.tree_at(lambda s: (s.decay, s.trained, s.velocity, s.queries), self, new)
+        (y, b), (x, a) = of_rows, of_columns
+        seen = gathered(a[:, :, None], self.taps)
+        right = weighted(coefficients, seen.reshape(a.shape[0], -1))
+        # A block that looks at position p from position q gives x_p the coefficients of q.
+        left = gathered(weighted(coefficients.T, b)[:, :, None], adjoint(self.taps))
+        return Trained(
+            decay=jnp.zeros_like(self.decay),
+            core=jnp.einsum("jy,jib->yib", b, right.reshape(-1, *seen.shape[1:])),
+            column=left.reshape(x.shape[0], -1).T @ x,
+            row=right.T @ y,
+        )
+
+    def _moved(self, along: Trained, step: Scalar, decay: Scalar) -> "GaussianMatrix":
+        """`W <- (1 - decay) W + step V`."""
+        new = (
+            (1 - decay) * self.decay + step * along.decay,
+            (1 - decay) * self.core + step * along.core,
+            (1 - decay) * self.column.moments + step * along.column,
+            (1 - decay) * self.row.moments + step * along.row,
+            (None, None),
+        )
+        parts = lambda s: (s.decay, s.core, s.column.moments, s.row.moments, s.queries)  # noqa: E731
+        return eqx.tree_at(parts, self, new)
 
     def forget(self) -> "GaussianMatrix":
         """Drop the most recent arguments, so that the state has one structure between steps."""
-        return eqx.tree_at(lambda s: s.queries, self, (None, None))
+        return self._remember((None, None))
 
     def response_overlaps(self) -> tuple[Float[Array, "ry imagesx"], Float[Array, "imagesy rx"]]:
-        """`T = <Y, U>` and `T' = <R, X>`: the response functions in orthonormal coordinates.
+        """`T = <Y, U>` and `T' = <R, X>`: the response functions of recorded directions.
 
-        Each direction has one image per block, blocks fastest.
+        In orthonormal coordinates; each direction has one image per block, blocks fastest. What is
+        not recorded answers too: ask for a smaller tolerance where it matters.
         """
-        T = self.forward.answers(self.backward.basis)
-        return T, self.backward.answers(self.forward.basis).T
+        T = self.row.direction @ self.row.image.T / self.row.recorded.shape[1]
+        return T, self.column.image @ self.column.direction.T / self.column.recorded.shape[1]
 
 
 def weighted(

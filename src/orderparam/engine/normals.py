@@ -15,9 +15,9 @@ def draw_normals(
     """Coordinates `start` to `stop` of a randomised quasi-Monte Carlo sample of normals.
 
     Coordinates come in blocks of 64. Each block is an independently scrambled Sobol net of
-    `samples` points; from the second block on the points are also shuffled, so that coordinates of
-    different blocks, which reuse the same direction numbers, stay independent. A block depends on
-    its index and the seed alone: asking for more coordinates never changes earlier ones.
+    `samples` points in random order, so that coordinates of different blocks, which reuse the same
+    direction numbers, are independent. A block depends on its index and the seed alone: asking for
+    more coordinates never changes earlier ones.
 
     Args:
         seed: Integers that name the space and the replicate.
@@ -37,8 +37,7 @@ def _block(
 ) -> Float[np.ndarray, "coordinates samples"]:
     rng = np.random.default_rng([*seed, index])
     points = qmc.Sobol(BLOCK, scramble=True, rng=rng).random(samples)
-    if index > 0:
-        points = points[rng.permutation(samples)]
+    points = points[rng.permutation(samples)]
     # A scrambled point can be exactly 0, whose normal quantile is minus infinity.
     tiny = 0.5**40
     return ndtri(np.clip(points, tiny, 1 - tiny)).T.copy()

@@ -1,181 +1,202 @@
-"""How a history learns the new directions of a block of vectors."""
+"""How a matrix learns the directions of a block of vectors that it is applied to.
 
-from typing import Any
+What a block has outside the recorded directions is its residual. Residual directions whose squared
+norm exceeds `tolerance` times that of the block are *opened*: recorded for good, with fresh normals
+as images. The leading ones of the rest go into *slots*, which hold the residuals of the last
+refresh with their images. A residual keeps its image from step to step as far as it stays inside
+the slots, so that norms and correlations of what is not recorded are right; only the long memory
+of small residuals is lost. Slots are refreshed once residuals have left them by `REFRESH` times the
+tolerance: refreshes follow the path of the vectors, not the number of steps.
+
+Images of new directions N, given slots E with images I and B = <N, E>:
+
+    image(N) = B I + (1 - B B^T)^(1/2) xi,      xi fresh unit normals
+
+Source: docs/theory/engine.md, Slots.
+"""
+
+from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.history import History
-from orderparam.engine.space import Addition, KnownSpace
-from orderparam.numerics.linear import cholesky, triangular_inverse
+from orderparam.engine.side import Parts, Side
+from orderparam.engine.space import KnownSpace
 
-Opened = tuple[Addition, Array, Addition, Array, Array]
+REFRESH = 0.1
+"""Growth of what is outside the slots, in units of the tolerance, at which they are refreshed."""
+
+NEGLIGIBLE = 1e-9
+"""Squared norm of a residual direction, relative to its block, that needs no slot."""
 
 
-class Recorded(eqx.Module):
-    """A history and its spaces after a block of vectors x was recorded.
+class Known(NamedTuple):
+    """A matrix seen from the side of its argument: both sides, and their spaces.
 
-    Attributes:
-        q: Coordinates of x in its own space.
-        a: Coordinates of x in the history's basis.
+    `spaces` holds one space where both sides have the same, else that of the argument first.
     """
 
-    history: History
-    own: KnownSpace
-    other: KnownSpace
-    q: Float[Array, "k own"]
-    a: Float[Array, "k r"]
+    own: Side
+    other: Side
+    spaces: tuple[KnownSpace, ...]
+
+
+class Directions(NamedTuple):
+    """Orthonormal residual directions: the first `opened` to be recorded, `held` more for slots."""
+
+    rows: Float[Array, "w n"]
+    opened: Int[Array, ""]
+    held: Int[Array, ""]
 
 
 def record(
-    history: History,
-    own: KnownSpace,
-    other: KnownSpace,
-    x: Float[Array, "k n"],
-    tolerance: Float[Array, ""],
-    shared: bool = False,
-) -> Recorded:
-    """Add to the history the directions of `x` that it does not contain.
+    known: Known, x: Float[Array, "k n"], tolerance: Float[Array, ""]
+) -> tuple[Known, Parts]:
+    """Open directions and refresh slots where `x` asks for it.
 
-    The residual covariance of the block is diagonalised; directions whose eigenvalue exceeds
-    `tolerance` times the trace of the block's covariance are appended, each with fresh normals.
-    Where the space looks at a few principal directions of a large block at a time, this repeats
-    until a search finds none, as an incomplete search may miss some. `shared` says that both sides
-    are one space, whose normals must then be orthogonal to the new directions as well.
+    Returns:
+        The matrix, and the inner products of `x` with the vectors of its own side.
+
+    A loop of at most one round for a small block. Where the space looks at a few directions of a
+    large one at a time it goes on until it finds none. (A branch would copy both sides; a loop
+    that does not run costs nothing.)
     """
-    q = own.coordinates(x)
-    start = Recorded(history, own, other, q, q @ history.basis.T)
-    if own.directions(x.shape[0], history.blocks) == x.shape[0]:
-        done = _extended(start, x, tolerance, shared)[0]
-    else:
-        more = (start, jnp.asarray(np.asarray(True)))
-        done = lax.while_loop(
-            lambda carry: carry[1], lambda carry: _extended(carry[0], x, tolerance, shared), more
-        )[0]
-    total = own.trace(x)
-    part = jnp.where(total > 0, 1 - jnp.sum(done.a**2) / jnp.where(total > 0, total, 1.0), 0.0)
-    missing = jnp.maximum(done.history.missing, part)
-    return eqx.tree_at(lambda s: s.history.missing, done, missing)
+    space = known.spaces[0]
+    p = known.own.products(x, space)
+    rest, asked = _asks(known.own, space, x, p, tolerance)
+    own = eqx.tree_at(lambda s: s.left, known.own, jnp.minimum(known.own.left, rest))
+
+    def learn(carry: tuple[Known, Parts, Array]) -> tuple[Known, Parts, Array]:
+        known, p, _ = carry
+        known, again = learned(known, x, p, tolerance)
+        return known, known.own.products(x, known.spaces[0]), again
+
+    start = (Known(own, known.other, known.spaces), p, asked)
+    known, p, _ = lax.while_loop(lambda carry: carry[2], learn, start)
+    missing = jnp.where(asked, known.own.left, rest)
+    own = eqx.tree_at(lambda s: s.missing, known.own, jnp.maximum(known.own.missing, missing))
+    return Known(own, known.other, known.spaces), p
 
 
-def _extended(
-    given: Recorded, x: Float[Array, "k n"], tolerance: Float[Array, ""], shared: bool
-) -> tuple[Recorded, Bool[Array, ""]]:
-    """Append the principal directions of what remains, and whether there was anything."""
-    history, own, other, q, a = given.history, given.own, given.other, given.q, given.a
-    wanted = own.directions(x.shape[0], history.blocks)
-    values, vectors = own.residual(x, q, a, history.basis, wanted)
-    total = own.trace(x)
-    count = jnp.sum(values > tolerance * total)
-    # Eigenvalues come largest first, so the first one left out is the largest left out.
-    rest = jnp.append(values, 0.0)[count] / jnp.where(total > 0, total, 1.0)
-    history = eqx.tree_at(lambda s: s.dropped, history, jnp.maximum(history.dropped, rest))
-
-    # Once the rank has saturated most steps open no direction: not doing it is what makes them
-    # cheap. Only new rows are returned, because a branch would copy whole histories.
-    part = _Block(history, own, other, x, q, a, values, vectors, count)
-    more, c, normals, q, a = _open_if_any(part, shared)
-    own = own.add(more)
-    other = own if shared else other
-    history = history.write(c, other.size, count)
-    other = other.add(normals)
-    again = (count > 0) & ~history.overflow & ~own.overflow & ~other.overflow
-    return Recorded(history, other if shared else own, other, q, a), again
+def _asks(
+    own: Side, space: KnownSpace, x: Array, p: Parts, tolerance: Array
+) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+    """What is outside directions and slots, relative to the block, and whether to learn it."""
+    total = space.trace(x)
+    outside = space.remainder(x, p.direction, own.direction) - jnp.sum(p.slot**2)
+    rest = jnp.where(total > 0, outside / jnp.where(total > 0, total, 1.0), 0.0)
+    asked = rest > own.left + REFRESH * tolerance
+    if own.slots:
+        # A direction inside the slots may have outgrown the tolerance: the largest eigenvalue of
+        # their Gram matrix, by the 16th root of the trace of its 16th power.
+        power = p.slot.T @ p.slot / jnp.where(total > 0, total * tolerance, 1.0)
+        for _ in range(3):
+            power = power @ power
+        asked = asked | (jnp.sum(power**2) > 1)
+    return rest, asked
 
 
-class _Block(eqx.Module):
-    """A block of vectors on its way into a history; fields as in `record`."""
-
-    history: History
-    own: KnownSpace
-    other: KnownSpace
-    x: Float[Array, "k n"]
-    q: Float[Array, "k own"]
-    a: Float[Array, "k r"]
-    values: Float[Array, " m"]
-    vectors: Float[Array, "k m"]
-    count: Int[Array, ""]
-
-    @eqx.filter_jit
-    def opened(self, shared: bool) -> Opened:
-        """New basis vectors, directions and normals, and the coordinates with them."""
-        m, history, own = self.values.shape[0], self.history, self.own
-        keep = jnp.arange(m) < self.count
-        scale = jnp.where(keep, 1 / jnp.sqrt(jnp.where(keep, self.values, 1.0)), 0.0)
-        turned = (self.vectors * scale) @ _canonical_rotation(self.vectors, keep)
-        new = turned.T @ self.x - own.combine((turned.T @ self.a) @ history.basis)
-        more, c = own.extension(new)
-        c = _orthonormal(c, history.basis, keep)
-        q = self.q + own.along(self.x, more)
-        a = lax.dynamic_update_slice(self.a, q @ c.T, (0, history.rank))
-        drawing = own.add(more) if shared else self.other
-        drawn = drawing.fresh(m * history.blocks, self.count * history.blocks)
-        return more, c, drawn, q, a
-
-    def unchanged(self, shared: bool) -> Opened:
-        """The same with nothing new."""
-        shapes = jax.eval_shape(lambda: self.opened(shared))
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[:3])
-        return *zeros, self.q, self.a
+def learned(
+    known: Known, x: Float[Array, "k n"], p: Parts, tolerance: Float[Array, ""]
+) -> tuple[Known, Bool[Array, ""]]:
+    """Open directions, refresh the slots, and whether there may be more to open."""
+    own, other, spaces = known
+    found, left_out, again = _residual_directions(own, spaces[0], x, p, tolerance)
+    k, blocks = found.rows.shape[0], own.blocks
+    index = jnp.arange(k)
+    new = jnp.where((index < found.opened)[:, None], found.rows, 0.0)
+    spaces = (spaces[0].extended(new), *spaces[1:])
+    count = (found.opened + found.held) * blocks
+    space, drawn = spaces[-1].fresh(k * blocks, count, other.held)
+    image = drawn
+    if own.slots:
+        image = _continued(found.rows, own, other, spaces[0], drawn)
+    opened = found.opened * blocks
+    kept = jnp.where((jnp.arange(k * blocks) < opened)[:, None], image, 0.0)
+    spaces = (*spaces[:-1], space.extended(kept))
+    other = other.with_images(image, own.rank * blocks, opened)
+    if own.slots:
+        held = jnp.pad(image, ((0, own.slots * blocks), (0, 0)))
+        other = other.with_slot_images(lax.dynamic_slice_in_dim(held, opened, own.slots * blocks))
+        held = jnp.pad(found.rows, ((0, own.slots), (0, 0)))
+        own = own.with_slots(lax.dynamic_slice_in_dim(held, found.opened, own.slots))
+    own = own.with_directions(found.rows, own.rank, found.opened)
+    full = own.rank + found.opened > own.capacity
+    values = (own.rank + found.opened, left_out, own.overflow | full)
+    own = eqx.tree_at(lambda s: (s.rank, s.left, s.overflow), own, values)
+    for space in spaces:
+        full = full | space.overflow
+    return Known(own, other, spaces), again & (found.opened > 0) & ~full
 
 
-def _open_if_any(block: _Block, shared: bool) -> Opened:
-    """Open directions where there are any; a batch of blocks opens them where any block has some.
+def _residual_directions(
+    own: Side, space: KnownSpace, x: Array, p: Parts, tolerance: Array
+) -> tuple[Directions, Float[Array, ""], Bool[Array, ""]]:
+    """Principal directions of what the history lacks, and what remains outside all of them.
 
-    Mapped over a batch a plain branch would become a selection that computes both sides for ever.
+    The last value says whether directions were left unsearched.
     """
+    k, total = x.shape[0], space.trace(x)
+    few = space.directions(k, own.blocks)
+    count = min(k, few + own.slots)
+    rest = x - p.direction @ own.direction
+    rest = rest - space.inner(rest, own.direction) @ own.direction
+    values, vectors = space.principal(rest, count)
+    # What made `_asks` speak up may have an eigenvalue that much smaller.
+    margin = own.slots ** (-1 / 16) if own.slots else 1.0
+    opened = jnp.sum(values[:few] > margin * tolerance * total)
+    index = jnp.arange(count)
+    slot = (index >= opened) & (index < opened + own.slots) & (values > NEGLIGIBLE * total)
+    group = jnp.where(index < opened, 0, jnp.where(slot, 1, 2))
+    used = group < 2
+    scale = jnp.where(used, 1 / jnp.sqrt(jnp.where(used, values, 1.0)), 0.0)
+    rows = ((vectors * scale) @ _canonical_rotation(vectors, group)).T @ rest
+    rows = _orthonormal(rows - space.inner(rows, own.direction) @ own.direction, space, used)
+    # All of a small block was looked at, so that nothing has to be subtracted.
+    left = jnp.sum(jnp.where(used, 0.0, values))
+    if count < k:
+        left = jnp.maximum(space.trace(rest) - jnp.sum(jnp.where(used, values, 0.0)), 0.0)
+    left = left / jnp.where(total > 0, total, 1.0)
+    return Directions(rows, opened, jnp.sum(slot)), left, jnp.asarray(few < k)
 
-    @jax.custom_batching.custom_vmap
-    def opened(block: _Block) -> Opened:
-        return lax.cond(
-            block.count > 0, lambda: block.opened(shared), lambda: block.unchanged(shared)
-        )
 
-    @opened.def_vmap
-    def _(size: int, batched: list[Any], block: _Block) -> tuple[Opened, Any]:
-        def spread(x: Array, is_batched: bool) -> Array:
-            return x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
-
-        block = jax.tree.map(spread, block, batched[0])
-        new = lax.cond(
-            jnp.any(block.count > 0),
-            lambda: jax.vmap(lambda b: b.opened(shared))(block),
-            lambda: jax.vmap(lambda b: b.unchanged(shared))(block),
-        )
-        return new, jax.tree.map(lambda _: True, new)
-
-    return opened(block)
+def _continued(
+    rows: Float[Array, "w n"], own: Side, other: Side, space: KnownSpace, drawn: Array
+) -> Float[Array, "image n"]:
+    """Images of directions that were partly in the slots, and of their new parts `drawn`."""
+    inside = space.inner(rows, own.slot)
+    values, vectors = jnp.linalg.eigh(
+        jnp.eye(rows.shape[0]) - inside @ inside.T, symmetrize_input=False
+    )
+    root = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))) @ vectors.T
+    fresh = root @ drawn.reshape(rows.shape[0], -1)
+    known = inside @ other.slot_image.reshape(own.slots, -1)
+    return (known + fresh).reshape(drawn.shape)
 
 
 def _canonical_rotation(
-    vectors: Float[Array, "k m"], keep: Bool[Array, " m"]
-) -> Float[Array, "m m"]:
-    """Rotate the kept eigenvectors to a basis that depends on their span alone.
+    vectors: Float[Array, "k w"], group: Int[Array, " w"]
+) -> Float[Array, "w w"]:
+    """Rotate the eigenvectors of a group to a basis that depends on their span alone.
 
     Eigenvectors are arbitrary up to sign, and up to rotations when eigenvalues coincide; rounding
     on another device would choose others, and pair other normals with them.
     """
-    k, m = vectors.shape
-    fixed = np.random.default_rng(0).standard_normal((k, m))
-    inside = keep[:, None] & keep
-    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(m)))
+    k, w = vectors.shape
+    fixed = np.random.default_rng(0).standard_normal((k, w))
+    inside = (group[:, None] == group) & (group < 2)
+    q, r = jnp.linalg.qr(jnp.where(inside, vectors.T @ fixed, jnp.eye(w)))
     return jnp.where(inside, q * jnp.sign(jnp.diagonal(r)), 0.0)
 
 
 def _orthonormal(
-    c: Float[Array, "k own"], basis: Float[Array, "r own"], keep: Bool[Array, " k"]
-) -> Float[Array, "k own"]:
-    """Orthonormalise the kept rows of `c` against `basis` and each other."""
-
-    def step(_: Any, c: Float[Array, "k own"]) -> Float[Array, "k own"]:
-        c = c - (c @ basis.T) @ basis
-        gram = jnp.where(keep[:, None] & keep, c @ c.T, jnp.eye(c.shape[0]))
-        return triangular_inverse(cholesky(gram)) @ c
-
-    # Twice, as rounding in the first pass leaves a remainder along `basis`.
-    rows: Array = lax.fori_loop(0, 2, step, c)
-    return jnp.where(keep[:, None], rows, 0.0)
+    rows: Float[Array, "w n"], space: KnownSpace, used: Bool[Array, " w"]
+) -> Float[Array, "w n"]:
+    """The nearest orthonormal rows to those in use, which are nearly so; zero for the others."""
+    gram = jnp.where(used[:, None] & used, space.inner(rows, rows), jnp.eye(rows.shape[0]))
+    values, vectors = jnp.linalg.eigh(gram, symmetrize_input=False)
+    rows = ((vectors / jnp.sqrt(values)) @ vectors.T) @ rows
+    return jnp.where(used[:, None], rows, 0.0)

@@ -92,7 +92,7 @@ def run(
         count = _block_length(grid[done:], block, stops)
         result = clock(_run_block, program, state, block_bounds(grid, done, count, block))
         if overflowed(result[0]):
-            state = grown(state)
+            state = grown(state, [result[0]])
             continue
         state, observed, last, trouble = result
         check_capacity(state)  # first, as a space that is too full makes numbers non-finite

@@ -1,5 +1,7 @@
 """Sharing the points of sampled spaces between devices."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -30,11 +32,12 @@ def shard(state: State, devices: int) -> State:
         )
     mesh = Mesh(np.asarray(jax.devices()[:devices]), ("samples",))
     split = NamedSharding(mesh, PartitionSpec(None, "samples"))
-    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-    spaces = {}
-    for name, space in state.spaces.items():
-        if isinstance(space, SampledSpace):
-            arrays = tuple(jax.device_put(x, split) for x in (space.basis, space.pool))
-            space = eqx.tree_at(lambda s: (s.basis, s.pool), space, arrays)
-        spaces[name] = space
-    return eqx.tree_at(lambda s: s.spaces, state, spaces)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    points = {s.points for s in state.spaces.values() if isinstance(s, SampledSpace)}
+
+    def placed(x: Any) -> Any:
+        """Arrays of vectors have the points of the spaces on their last axis."""
+        vectors = eqx.is_array(x) and x.ndim == 2 and x.shape[1] in points
+        return jax.device_put(x, split if vectors else everywhere) if eqx.is_array(x) else x
+
+    return jax.tree.map(placed, state)

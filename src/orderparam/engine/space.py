@@ -1,15 +1,13 @@
 """Spaces: where vectors live, in the limit of infinitely many coordinates.
 
-A space keeps one orthonormal basis of *everything that is known in it*: the constant vector, every
-normal drawn so far and every vector that a matrix of the space was applied to. Matrices store
-coordinates in this basis only, so one representation serves all matrices that meet in the space, a
-fresh normal is independent of all of them by being orthogonal to the basis, and the response
-overlaps of the matrices can be read off.
-
-The inner product is the single-site average `<x, y> = (1/S) sum_s x_s y_s`.
+The inner product is the single-site average `<x, y> = (1/S) sum_s x_s y_s`. A space of conditioned
+matrices also remembers what is *known* in it: the constant vector, every normal drawn so far, and
+every vector that a matrix of the space recorded. A fresh normal is independent of all of them,
+which here means orthogonal to them.
 """
 
 import abc
+from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -29,25 +27,13 @@ class Space(eqx.Module):
         """Draw `count` independent standard normals, independent of everything known."""
 
 
-class Addition(eqx.Module):
-    """New basis vectors of a space: the first `count` rows, of which `drawn` came from the pool.
-
-    Kept apart from the space so that a branch of a compiled program can return it without copying
-    the whole basis.
-    """
-
-    rows: Float[Array, "k n"]
-    count: Int[Array, ""]
-    drawn: Int[Array, ""]
-
-
 class KnownSpace(Space):
     """A space that remembers what is known in it; the home of conditioned matrices.
 
     Attributes:
-        size: Number of basis vectors in use.
+        size: Number of known vectors.
         drawn: Number of normals drawn.
-        overflow: True once a basis or the pool of normals was too small.
+        overflow: True once there was no room for what is known.
     """
 
     size: eqx.AbstractVar[Int[Array, ""]]
@@ -57,62 +43,71 @@ class KnownSpace(Space):
     @property
     @abc.abstractmethod
     def capacity(self) -> int:
-        """Number of basis vectors there is room for."""
+        """Number of known vectors there is room for."""
 
+    @property
     @abc.abstractmethod
-    def coordinates(self, x: Float[Array, "k n"]) -> Float[Array, "k capacity"]:
-        """Coordinates of the part of `x` inside the span of the basis."""
+    def points(self) -> int:
+        """Number of entries of a vector."""
 
+    @property
     @abc.abstractmethod
-    def combine(self, c: Float[Array, "k capacity"]) -> Float[Array, "k n"]:
-        """The vectors with the given coordinates."""
-
-    @abc.abstractmethod
-    def directions(self, k: int, blocks: int) -> int:
-        """How many directions of `k` vectors to look at at once, if each has `blocks` images."""
-
-    @abc.abstractmethod
-    def residual(
-        self,
-        x: Float[Array, "k n"],
-        q: Float[Array, "k capacity"],
-        a: Float[Array, "k r"],
-        basis: Float[Array, "r capacity"],
-        m: int,
-    ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
-        """Principal directions of what remains of a block after projecting out `basis`.
-
-        The block `x` comes with its coordinates `q` and its coordinates `a` in that orthonormal
-        basis. Returns the `m` largest eigenvalues, largest first, and the eigenvectors (in
-        columns) of the k x k covariance of the remainder.
-        """
+    def slots(self) -> bool:
+        """Whether residuals may be left out of histories, so that slots hold the recent ones."""
 
     @abc.abstractmethod
     def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
         """Sum of the squared norms of a block of vectors."""
 
     @abc.abstractmethod
-    def extension(self, x: Float[Array, "k n"]) -> tuple[Addition, Float[Array, "k capacity"]]:
-        """What the basis lacks to contain `x`, and the coordinates of `x` once it is added."""
+    def remainder(
+        self, x: Float[Array, "k n"], a: Float[Array, "k r"], basis: Float[Array, "r n"]
+    ) -> Float[Array, ""]:
+        """Squared norms of a block outside an orthonormal basis in which it has coordinates `a`."""
 
     @abc.abstractmethod
-    def fresh(self, k: int, count: Int[Array, ""]) -> Addition:
-        """The first `count` of up to `k` new normals; rows beyond `count` are zero."""
+    def directions(self, k: int, blocks: int) -> int:
+        """How many directions of `k` vectors to open at once, if each has `blocks` images."""
 
     @abc.abstractmethod
-    def add(self, addition: Addition) -> "KnownSpace":
-        """Append an addition to the basis."""
+    def principal(
+        self, x: Float[Array, "k n"], m: int
+    ) -> tuple[Float[Array, " m"], Float[Array, "k m"]]:
+        """The `m` largest eigenvalues of a block's covariance and their vectors, in columns."""
 
     @abc.abstractmethod
-    def along(self, x: Float[Array, "k n"], addition: Addition) -> Float[Array, "k capacity"]:
-        """Coordinates of `x` on the vectors of an addition, where `add` will put them."""
+    def extended(self, x: Float[Array, "k n"]) -> Self:
+        """The space that knows `x` too; rows that are zero add nothing."""
 
     @abc.abstractmethod
-    def grow(self, factor: int = 2) -> "KnownSpace":
-        """The same space with `factor` times the capacity (host side)."""
+    def fresh(
+        self, k: int, count: Int[Array, ""], avoid: Float[Array, "j n"]
+    ) -> tuple[Self, Float[Array, "k n"]]:
+        """`count` of up to `k` normals, orthogonal to all that is known and to `avoid`.
 
-    def normals(self, count: int) -> tuple["KnownSpace", Float[Array, "k n"]]:
-        """Draw `count` independent standard normals, independent of everything known."""
-        space = self.add(self.fresh(count, jnp.asarray(count)))
-        c = jnp.zeros((count, self.capacity))
-        return space, space.combine(lax.dynamic_update_slice(c, jnp.eye(count), (0, self.size)))
+        Rows beyond `count` are zero. They are not known until `extended` is told of them.
+        """
+
+    @abc.abstractmethod
+    def grow(self) -> Self:
+        """The same space with twice the capacity (host side)."""
+
+
+def placed(
+    rows: Float[Array, "row n"],
+    new: Float[Array, "k n"],
+    start: int,
+    at: Int[Array, ""],
+    count: Int[Array, ""],
+    room: int,
+) -> Float[Array, "row n"]:
+    """Write the first `count` rows of `new` from `start + at` on, inside the `room` rows there."""
+    k = min(new.shape[0], room)
+    # Where fewer than k rows are left the window starts earlier and keeps what stands there.
+    first = jnp.minimum(at, room - k)
+    window = lax.dynamic_slice_in_dim(rows, start + first, k)
+    shift = at - first
+    index = jnp.arange(k) - shift
+    inside = (index >= 0) & (index < count)
+    window = jnp.where(inside[:, None], jnp.roll(new[:k], shift, axis=0), window)
+    return lax.dynamic_update_slice_in_dim(rows, window, start + first, axis=0)

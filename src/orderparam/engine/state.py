@@ -11,12 +11,18 @@ from jaxtyping import Array, Float, Key
 
 from orderparam.engine.exact import ExactSpace
 from orderparam.engine.finite import FiniteMatrix, FiniteSpace
-from orderparam.engine.history import History
 from orderparam.engine.layout import Layout
-from orderparam.engine.matrix import GaussianMatrix, Scalar
+from orderparam.engine.matrix import GaussianMatrix, Scalar, Trained
 from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.side import Side
 from orderparam.engine.space import KnownSpace, Space
 from orderparam.errors import InvalidProblem
+
+SLOTS = 16
+"""Residual directions that a history holds for a while, unless a program asks for fewer."""
+
+NORMALS = 128
+"""Normals of each space that are drawn on the host; further ones are these with points shifted."""
 
 
 class State(eqx.Module):
@@ -62,10 +68,8 @@ class State(eqx.Module):
 
     def _product(self, name: str, verb: str, x: Array) -> tuple["State", Array]:
         matrix = self.matrices[name]
-        column, row = self.spaces[matrix.column], self.spaces[matrix.row]
-        matrix, column, row, y = getattr(matrix, verb)(column, row, x)
-        spaces = {matrix.column: column, matrix.row: row}
-        return self._replace(spaces=spaces, matrices={name: matrix}), y
+        new, spaces, y = getattr(matrix, verb)({n: self.spaces[n] for n in matrix.names}, x)
+        return self._replace(spaces=spaces, matrices={name: new}), y
 
     def update(
         self,
@@ -101,61 +105,81 @@ class State(eqx.Module):
 
 
 def sampled_state(
-    layout: Layout, samples: int, capacity: int, tolerance: Scalar, seed: tuple[int, ...]
+    layout: Layout,
+    samples: int,
+    capacity: int | tuple[int, int],
+    tolerance: Scalar,
+    seed: tuple[int, ...],
+    slots: int = SLOTS,
 ) -> State:
     """A state of sampled spaces: the limit, with Monte-Carlo error of order `samples**-0.5`.
 
     Args:
         layout: Spaces and matrices.
         samples: Points of each space, a power of two.
-        capacity: Directions there is room for in each history at first; doubled when needed.
+        capacity: Directions there is room for in each history at first, or in those of arguments
+            of `mv` and of `rmv`; doubled when needed.
         tolerance: Relative squared norm below which a direction is not recorded.
         seed: Integers that name the replicate.
+        slots: Residual directions of each history that keep their images for a while; no more
+            than vectors in a block are of use.
     """
-    room = {name: _room(layout, name, capacity) for name in layout.spaces}
+    rooms = (capacity, capacity) if isinstance(capacity, int) else capacity
     spaces = {
-        name: SampledSpace.create(samples, known, drawn, (*seed, index))
-        for index, (name, (known, drawn)) in enumerate(room.items())
+        name: SampledSpace.create(samples, _room(layout, name, rooms), NORMALS, (*seed, index))
+        for index, name in enumerate(layout.spaces)
     }
-    return _conditioned(layout, spaces, capacity, tolerance)
+    return _conditioned(layout, spaces, rooms, tolerance, slots)
 
 
 def exact_state(layout: Layout, capacity: int, tolerance: Scalar) -> State:
     """A state of exact Gaussian spaces: the limit of a linear program without sampling error."""
     # One size for all spaces, so that programs may stack vectors of different ones.
-    room = max(_room(layout, name, capacity)[1] for name in layout.spaces)
+    rooms = (capacity, capacity)
+    room = max(_room(layout, name, rooms) for name in layout.spaces)
     spaces = {name: ExactSpace.create(room) for name in layout.spaces}
-    return _conditioned(layout, spaces, capacity, tolerance)
+    return _conditioned(layout, spaces, rooms, tolerance, 0)
 
 
-def _room(layout: Layout, space: str, capacity: int) -> tuple[int, int]:
-    """Room for known vectors and for normals: per attached matrix a history and its images."""
-    sides = {name: (m.row == space) + (m.column == space) for name, m in layout.matrices.items()}
-    images = sum(count * len(layout.matrices[name].taps) for name, count in sides.items())
-    return (sum(sides.values()) + images + 1) * capacity, (images + 1) * capacity
+def _room(layout: Layout, space: str, rooms: tuple[int, int]) -> int:
+    """Room for known vectors: a history of each attached matrix, and images of its other one."""
+    rx, ry = rooms
+    total = max(rooms)
+    for spec in layout.matrices.values():
+        blocks = len(spec.taps)
+        total += (spec.column == space) * (rx + blocks * ry)
+        total += (spec.row == space) * (ry + blocks * rx)
+    return total
 
 
 def _conditioned(
-    layout: Layout, spaces: Mapping[str, KnownSpace], capacity: int, tolerance: Scalar
+    layout: Layout,
+    spaces: Mapping[str, KnownSpace],
+    rooms: tuple[int, int],
+    tolerance: Scalar,
+    slots: int,
 ) -> State:
     matrices = {}
+    rx, ry = rooms
     for name, spec in layout.matrices.items():
-        n, m = spaces[spec.row].capacity, spaces[spec.column].capacity
         blocks = len(spec.taps)
-        zero = jnp.asarray(np.zeros((capacity, capacity, blocks)))
+        column = Side.create(spaces[spec.column].points, slots, blocks, rx, ry)
+        row = Side.create(spaces[spec.row].points, slots, blocks, ry, rx)
+        core = jnp.asarray(np.zeros((ry, rx, blocks)))
+        zero = jnp.asarray(np.asarray(0.0))
+        still = Trained(zero, core, column.moments, row.moments) if spec.momentum else None
         matrices[name] = GaussianMatrix(
-            row=spec.row,
-            column=spec.column,
+            names=spec.names,
             variance=spec.variance,
             aspect_ratio=spec.aspect_ratio,
             response=spec.response,
             taps=spec.taps,
             tolerance=jnp.asarray(np.asarray(tolerance)),
-            forward=History.create(capacity, m, n, blocks),
-            backward=History.create(capacity, n, m, blocks),
-            decay=jnp.asarray(np.asarray(1.0)),
-            trained=zero,
-            velocity=(jnp.asarray(np.asarray(0.0)), zero),
+            column=column,
+            row=row,
+            decay=1 + zero,
+            core=core,
+            velocity=still,
             queries=(None, None),
         )
     return State(dict(spaces), matrices, {}, {})
@@ -179,7 +203,5 @@ def finite_state(layout: Layout, sizes: Mapping[str, int], key: Key[Array, ""]) 
                 f"Matrix `{name}` is {shape[0]} x {shape[1]}, but its aspect ratio is "
                 f"{spec.aspect_ratio}; choose sizes with that ratio."
             )
-        matrices[name] = FiniteMatrix.create(
-            spec.row, spec.column, shape, spec.variance, k, spec.taps
-        )
+        matrices[name] = FiniteMatrix.create(spec.names, shape, spec.variance, k, spec.taps)
     return State(spaces, matrices, {}, {})

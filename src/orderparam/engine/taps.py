@@ -60,7 +60,7 @@ def gathered(z: Float[Array, "k r block"], taps: Taps) -> Float[Array, "k r bloc
     if taps == PLAIN:
         return z
     k, r, given = z.shape
-    groups = z.reshape(-1, len(taps[0]), r, given)
+    groups = z.reshape(k // len(taps[0]), len(taps[0]), r, given)
     # Position -1, the last one, is empty.
     groups = jnp.pad(groups, ((0, 0), (0, 1), (0, 0), (0, 0)))
     parts = [groups[..., min(b, given - 1)][:, np.asarray(row)] for b, row in enumerate(taps)]

@@ -51,7 +51,8 @@ def run_together(
         bounds = jnp.asarray(block_bounds(grid, done, count, block))
         new, observed = jax.block_until_ready(_blocks(program, state, bounds))
         if bool(jnp.any(_overflowed(new))):
-            state = _stacked([grown(member) for member in _members(state, len(programs))])
+            full = _members(new, len(programs))
+            state = _stacked([grown(m, full) for m in _members(state, len(programs))])
             continue
         state = new
         for member in _members(state, len(programs)):

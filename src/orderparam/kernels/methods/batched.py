@@ -16,6 +16,7 @@ from orderparam.kernels.theory.initial import kernels_at_start
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import layout
+from orderparam.kernels.theory.sizes import slots_of
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
 from orderparam.support.progress import progress as progress_bar
@@ -108,7 +109,8 @@ def _runs(
     settings.append((0, 10 * method.tolerance))
     plan, room = layout(problems[0], method.response), method.first_capacity(problems[0])
     states = [
-        sampled_state(plan, method.samples, room, tolerance, (seed, r)) for r, tolerance in settings
+        sampled_state(plan, method.samples, room, tolerance, (seed, r), slots_of(problems[0]))
+        for r, tolerance in settings
     ]
     programs = [method.program.of(problem) for problem in problems for _ in settings]
     with progress_bar(int(grid[-1]) + 1, "sweep", progress) as advance:

@@ -24,6 +24,7 @@ from orderparam.kernels.theory.look_ahead import look_ahead
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import KernelProgram, layout
+from orderparam.kernels.theory.sizes import capacity_of, cost_of, slots_of
 from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, optional, positive, probability, truth
@@ -45,11 +46,12 @@ class Causal(KernelMethod):
         samples: Points S of each space; rounded up to a power of two, at least 64.
         replicates: Independent scramblings R >= 2.
         tolerance: Relative squared norm below which a direction is not recorded, in (0, 1).
-            Smaller values lower the truncation bias and raise rank and time.
+            Smaller values lower the truncation bias and raise rank and time. What is not recorded
+            is lost to second order only.
         response: Keep the response terms; without them this is the gradient-independence
             approximation.
         capacity: Directions there is room for at first (doubled when needed, with a new
-            compilation); `None` guesses from the number of samples of data and the tolerance.
+            compilation); `None` guesses from data, activation and tolerance.
         devices: Number of devices that share the points of each space.
         accuracy: Error asked for, of the loss relative to its start and of kernels relative to
             their size: sampling and truncation together. Above it the verdict is `error_too_large`.
@@ -76,7 +78,7 @@ class Causal(KernelMethod):
         self,
         samples: int = 4096,
         replicates: int = 4,
-        tolerance: float = 3e-5,
+        tolerance: float = 3e-3,
         response: bool = True,
         capacity: int | None = None,
         devices: int = 1,
@@ -84,7 +86,7 @@ class Causal(KernelMethod):
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
-        self.tolerance = probability("tolerance", tolerance, "3e-5 is usual")
+        self.tolerance = probability("tolerance", tolerance, "3e-3 is usual")
         self.response = truth("response", response)
         self.capacity = optional(integer, "capacity", capacity)
         self.devices = integer("devices", devices)
@@ -112,39 +114,16 @@ class Causal(KernelMethod):
         )
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
-    def first_capacity(self, problem: KernelEvolution) -> int:
-        """Directions there is room for at first: measured ranks per independent input, doubled."""
+    def first_capacity(self, problem: KernelEvolution) -> tuple[int, int]:
+        """Directions of features and of gradients that there is room for at first."""
         if self.capacity is not None:
-            return self.capacity
-        if problem.network.positions > 1:
-            return 128  # the directions of patches, which hardly depend on the number of images
-        inputs = np.linalg.eigvalsh(problem.data.gram())
-        independent = int(np.sum(inputs > self.tolerance * inputs.sum()))
-        digits = -math.log10(self.tolerance)
-        guess = independent * max(2.5 * digits - 2.5, 2.0) + len(inputs)
-        return 64 * math.ceil(guess / 64)
+            return self.capacity, self.capacity
+        return capacity_of(problem, self.tolerance)
 
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
-        """Memory of spaces, histories and saved arrays, and time from the number of products."""
-        network, samples = problem.network, problem.data.count + problem.data.test_count
-        layers, block = network.depth, samples * network.positions
-        rank = self.first_capacity(problem)
-        points = 0
-        for i in range(1, layers + 1):
-            sides = 2 - (i == 1) - (i == layers)
-            points += self.samples * (sides * (1 + 2 * network.offsets) + 2) * rank
-        fields = 4 * layers * block * self.samples
-        kept = len(save.grid(problem.steps)) if save.two_time else len(save.fields_at)
-        grid = len(save.grid(problem.steps))
-        kernels = self.replicates * grid * (2 * layers + 1) * samples**2
-        # The state before a block is kept in case the block must be repeated, and a compiled loop
-        # holds its state on entry, while running and on exit.
-        arrays = 5 * points + 4 * fields + self.replicates * kept * fields + 4 * kernels
-        memory = COMPILER + 8 * arrays
-        known = rank * (1 + network.offsets) / 2
-        work = 4.0 * self.samples * block * known * (5 * layers - 4)
-        seconds = (self.replicates + 2) * problem.steps * work / FLOPS
-        return Estimate(memory, seconds)
+        """Memory and time of all replicates and the coarser run."""
+        room = self.first_capacity(problem)
+        return cost_of(problem, save, room, self.samples, self.replicates)
 
     def require(self, problem: KernelEvolution) -> None:
         """Refuse what the method does not follow: nothing here."""
@@ -222,7 +201,7 @@ class Causal(KernelMethod):
         """
         plan = layout(problem, self.response)
         capacity = self.first_capacity(problem)
-        state = sampled_state(plan, self.samples, capacity, tolerance, seed)
+        state = sampled_state(plan, self.samples, capacity, tolerance, seed, slots_of(problem))
         if self.devices > 1:
             state = shard(state, self.devices)
         grid = save.grid(problem.steps)
@@ -249,10 +228,3 @@ class Causal(KernelMethod):
             block=min(64, len(grid)),
             after_block=after_block,
         )
-
-
-COMPILER = 2**28
-"""Bytes that compiling takes, measured."""
-
-FLOPS = 2e10
-"""Floating-point operations per second that the estimate assumes of one core."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from orderparam.contract import Estimate, SavePlan
-from orderparam.engine import State, dropped, exact_state, known, orthogonality_loss, ranks, run
+from orderparam.engine import State, exact_state, known, missing, orthogonality_loss, ranks, run
 from orderparam.errors import UnsupportedCombination
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.diagnosis import ROUNDING, relative_biases
@@ -87,7 +87,7 @@ class ExactLinear(KernelMethod):
                 block=min(64, len(grid)),
                 after_block=after_block,
             )
-        error = dropped(result.state) ** 0.5
+        error = missing(result.state) ** 0.5
         exact = error <= self.accuracy
         message = "Exact: no sampling error."
         if error > ROUNDING:
@@ -111,7 +111,7 @@ def _diagnostics(state: State) -> dict[str, Any]:
     return {
         "ranks": {name: list(pair) for name, pair in ranks(state).items()},
         "known": known(state),
-        "largest_dropped": dropped(state),
+        "largest_missing": missing(state),
         "orthogonality_loss": orthogonality_loss(state),
         "notes": [],
     }

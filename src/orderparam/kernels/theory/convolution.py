@@ -60,7 +60,8 @@ class ConvolutionalLayers(Layers):
         """The offsets of the filters W^index, as blocks of one matrix."""
         variance = self.cnn.weight_std[index] ** 2 / self.cnn.offsets
         row, column = self.space(index + 1), self.space(index)
-        return MatrixSpec(row, column, variance, response=response, taps=self.cnn.taps())
+        taps = self.cnn.taps()
+        return MatrixSpec(row, column, variance, response=response, taps=taps, momentum=self.heavy)
 
     def forward(
         self, state: State, inputs: Float[Array, "sample position rank"]
@@ -109,7 +110,7 @@ class ConvolutionalLayers(Layers):
         pairs = self._pairs(signal) / self.cnn.offsets
         for i in range(1, self.cnn.depth):
             state = state.update(
-                f"weight{i}", pairs, step=rule.step, decay=rule.decay, momentum=rule.momentum
+                f"weight{i}", pairs, step=rule.step, decay=rule.decay, momentum=rule.memory
             )
         total = [
             jnp.einsum("pc,pcan->pan", signal, self._by_output(g))

@@ -40,7 +40,10 @@ class DenseLayers(Layers):
     def weight(self, index: int, response: bool) -> MatrixSpec:
         """The Gaussian matrix W^index."""
         variance = self.network.weight_std[index] ** 2
-        return MatrixSpec(self.space(index + 1), self.space(index), variance, response=response)
+        return MatrixSpec(
+            self.space(index + 1), self.space(index), variance, response=response,
+            momentum=self.heavy,
+        )  # fmt: skip
 
     def forward(
         self, state: State, inputs: Float[Array, "sample rank"]
@@ -91,7 +94,7 @@ class DenseLayers(Layers):
         for i in range(1, network.depth):
             state = state.update(
                 f"weight{i}", s * pairs, step=rule.step * rate, decay=rule.decay,
-                momentum=rule.momentum,
+                momentum=rule.memory,
             )  # fmt: skip
         total = [
             jnp.einsum("ac,acn->an", signal, g.reshape(*signal.shape, -1))

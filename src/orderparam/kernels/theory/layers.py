@@ -36,6 +36,11 @@ class Rule(eqx.Module):
     momentum: Float[Array, ""]
     heavy: bool = eqx.field(static=True)
 
+    @property
+    def memory(self) -> Array | float:
+        """beta, or 0 for matrices that keep no velocity."""
+        return self.momentum if self.heavy else 0.0
+
     def train(self, state: State, name: str, gradient: Array, rate: float = 1.0) -> State:
         """One step of vectors that the state keeps."""
         velocity = gradient
