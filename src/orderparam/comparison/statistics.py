@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import special, stats
+
+from orderparam.support.later import special
 
 _CHUNK = 1 << 16
 # Runs whose spread is below this fraction of the largest value are equal up to rounding.
@@ -105,7 +106,7 @@ def agreement(
     if sums.mismatches:
         p_value = 0.0
     else:
-        p_value = float(stats.f.sf(sums.deviation / trace, numerator, denominator))
+        p_value = float(special.fdtrc(numerator, denominator, sums.deviation / trace))
     return Agreement(
         rms_deviation=float(np.sqrt(sums.deviation / sums.entries)),
         combined_se=float(np.sqrt(trace / sums.entries)),

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -20,6 +19,7 @@ from orderparam.mixtures.theory.equations import (
     unpack,
 )
 from orderparam.numerics.linear import solve
+from orderparam.support.later import optimistix
 
 _MEMORY = 6
 _PATIENCE = 15
@@ -114,8 +114,8 @@ def polish(
     def gap(packed: Array, _: None) -> Array:
         return gaps(setup, point, packed)
 
-    solver = optx.LevenbergMarquardt(rtol=1e-14, atol=0.1 * tolerance)
-    solved = optx.least_squares(gap, solver, start, max_steps=most, throw=False)
+    solver = optimistix.LevenbergMarquardt(rtol=1e-14, atol=0.1 * tolerance)
+    solved = optimistix.least_squares(gap, solver, start, max_steps=most, throw=False)
     ends = jnp.stack([start, solved.value])
     residuals: Array = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
     residuals = jnp.where(jnp.isfinite(residuals), residuals, jnp.inf)
