@@ -63,6 +63,7 @@ def cases() -> list[Case]:
             accepts={"variables": "texts none"},
         ),
         Case("citation", op.citation, {"result": learned()}),
+        Case("keep_compiled", op.keep_compiled, {"path": "programs"}),
         Case("load", op.load, {"path": _saved()}),
         Case(
             "check_theory",
