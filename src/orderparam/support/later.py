@@ -24,7 +24,6 @@ __all__ = [
     "mpl_figure",
     "mpl_lines",
     "mpl_ticker",
-    "optimistix",
     "optimize",
     "rich_console",
     "rich_progress",
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     import h5netcdf
     import h5py
     import matplotlib
-    import optimistix
     from matplotlib import colors as mpl_colors
     from matplotlib import figure as mpl_figure
     from matplotlib import lines as mpl_lines
@@ -72,7 +70,6 @@ else:
     mpl_figure = _Later("matplotlib.figure")
     mpl_lines = _Later("matplotlib.lines")
     mpl_ticker = _Later("matplotlib.ticker")
-    optimistix = _Later("optimistix")
     Axes = ForwardRef("matplotlib.axes.Axes")
     Figure = ForwardRef("matplotlib.figure.Figure")
     rich_console = _Later("rich.console")
