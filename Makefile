@@ -53,6 +53,7 @@ test-torch: $(INSTALLED)
 # The bounds of pyproject.toml hold: the newest release of every dependency, and the lowest of each.
 # Neither environment sees the constraints; each is made anew, so that "newest" means today's.
 SHORT := tests/test_cli.py tests/test_conformance.py tests/test_names.py tests/test_compilation.py \
+  tests/test_imports.py tests/test_kept_programs.py \
   tests/results tests/comparison tests/plots tests/data tests/studies/test_runner.py
 
 test-bounds: test-newest test-lowest

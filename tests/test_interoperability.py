@@ -219,6 +219,8 @@ def test_the_settings_of_a_caller_change_nothing(name, setting):
         "import orderparam as op; [getattr(op, name) for name in op.__all__]",
         "from orderparam.kernels import MLP",
         "from orderparam import data, solve",
+        "from orderparam.support import later; import orderparam.kernels; "
+        "[getattr(getattr(later, name), '__doc__', '') for name in later.__all__]",
     ],
 )
 def test_an_import_leaves_the_random_states_alone(imports):

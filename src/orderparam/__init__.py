@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from orderparam.comparison import compare
     from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
+    from orderparam.support.compiled import keep_compiled
     from orderparam.verbs import citation, estimate, load, simulate, solve
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "data",
     "estimate",
     "experts",
+    "keep_compiled",
     "kernels",
     "load",
     "mixtures",
@@ -35,6 +37,7 @@ _HOMES = {
     "citation": "verbs",
     "compare": "comparison",
     "estimate": "verbs",
+    "keep_compiled": "support.compiled",
     "load": "verbs",
     "simulate": "verbs",
     "solve": "verbs",

@@ -7,9 +7,11 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import registry
+import registry_kernels
+import registry_mixtures
+import registry_online
 import rules
-from registry import Case
+from case import Case
 
 import orderparam as op
 from orderparam.errors import CapacityExceeded
@@ -64,7 +66,11 @@ def _same(one: Any, other: Any) -> bool:
 def sizes() -> dict[str, Callable[[], Any]]:
     """Calls that no memory holds."""
     k, m, o, many = op.kernels, op.mixtures, op.online, 10**12
-    descent, lesson, classifier = registry.descent(), registry.lesson(), registry.classifier()
+    descent, lesson, classifier = (
+        registry_kernels.descent(),
+        registry_online.lesson(),
+        registry_mixtures.classifier(),
+    )
     quiet = {"progress": False}
     return {
         "gaussian": lambda: op.data.gaussian(count=many, dimension=4),
@@ -72,7 +78,7 @@ def sizes() -> dict[str, Callable[[], Any]]:
         "test_count": lambda: op.data.gaussian(count=4, dimension=4, test_count=many),
         "teacher": lambda: op.data.teacher(count=many, dimension=4),
         "cosine": lambda: k.cosine(many),
-        "steps": lambda: k.KernelEvolution(k.MLP(1), registry.points(), steps=many),
+        "steps": lambda: k.KernelEvolution(k.MLP(1), registry_kernels.points(), steps=many),
         "Causal": lambda: k.Causal(samples=many),
         "capacity": lambda: k.Causal(capacity=many),
         "Alternating": lambda: k.Alternating(samples=64 * many),
@@ -86,7 +92,7 @@ def sizes() -> dict[str, Callable[[], Any]]:
         "anisotropic": lambda: m.anisotropic(10**9),
         "power_law": lambda: m.power_law(many),
         "classifiers": lambda: op.simulate(classifier, dimension=10**7, seeds=1, **quiet),
-        "messages": lambda: m.MessagePassing(registry.mixture(), steps=many),
+        "messages": lambda: m.MessagePassing(registry_mixtures.mixture(), steps=many),
         "random_overlaps": lambda: o.random_overlaps(2, 1, 100, draws=many),
         "students": lambda: o.random_overlaps(10**9, 1, many),
         "OverlapODE": lambda: o.OverlapODE(samples=2**45),
@@ -96,7 +102,7 @@ def sizes() -> dict[str, Callable[[], Any]]:
 
 
 def _deep() -> Any:
-    return op.kernels.KernelEvolution(op.kernels.MLP(2), registry.points(), steps=2)
+    return op.kernels.KernelEvolution(op.kernels.MLP(2), registry_kernels.points(), steps=2)
 
 
 def oversized() -> Iterator[list[str]]:

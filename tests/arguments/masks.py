@@ -5,7 +5,7 @@ from collections import UserList
 from collections.abc import Iterator
 
 import numpy as np
-from registry import Case
+from case import Case
 
 from orderparam.errors import OrderParamError
 

@@ -5,14 +5,17 @@ import pathlib
 import tempfile
 from typing import Any
 
-from registry import Case, classifier, descent, learned, lesson
+from case import Case
+from registry_kernels import descent
+from registry_mixtures import classifier, learned
+from registry_online import lesson
 
 import orderparam as op
 from orderparam import families
 from orderparam.contract import Family, Kind, Method, Problem
 
 
-def cases() -> list[Case]:
+def verb_cases() -> list[Case]:
     """All of them."""
     plan = op.SavePlan(steps=2)
     solvers = {
@@ -63,6 +66,7 @@ def cases() -> list[Case]:
             accepts={"variables": "texts none"},
         ),
         Case("citation", op.citation, {"result": learned()}),
+        Case("keep_compiled", op.keep_compiled, {"path": "programs"}),
         Case("load", op.load, {"path": _saved()}),
         Case(
             "check_theory",

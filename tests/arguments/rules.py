@@ -7,7 +7,7 @@ import typing
 from typing import Any
 
 import numpy as np
-from registry import Case
+from case import Case
 
 _SIMPLE = {int: "int", float: "real", bool: "bool", str: "text", type(None): "none"}
 _MANY = {int: "ints", float: "reals int_sequence", bool: "bools", str: "texts"}

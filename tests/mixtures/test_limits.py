@@ -1,5 +1,7 @@
 """Vanishing penalties: separability, the hard margin, and what does not exist."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize
@@ -16,6 +18,9 @@ from orderparam.mixtures import (
     isotropic,
     separability_threshold,
 )
+from orderparam.mixtures.theory import polishing
+from orderparam.mixtures.theory.batches import guesses, make_setup
+from orderparam.mixtures.theory.equations import Point
 
 ONE = blocks((0.5,))
 HALF = 3.33140855  # half the threshold of ONE
@@ -119,6 +124,26 @@ def test_clusters_without_noise_have_the_elementary_answer():
     for method in (SaddlePoint(), Ridge()):
         ridge = op.solve(bare, method, progress=False)
         np.testing.assert_allclose(ridge["m"].values, [-2 / 2.1, 2 / 2.1], atol=1e-8)
+
+
+def test_the_equations_are_traced_once_to_polish_a_point(monkeypatch):
+    """Each trace costs seconds of compilation."""
+    traced = []
+
+    def counted(*arguments):
+        traced.append(arguments)
+        return gaps(*arguments)
+
+    gaps = polishing.gaps
+    monkeypatch.setattr(polishing, "gaps", counted)
+    with jax.enable_x64(True):
+        setup = make_setup(MixtureERM(ONE, "squared", "l2", 0.1, 2.0), 11)
+        point = Point(jnp.asarray(2.0), jnp.asarray(0.1))
+        start = guesses(setup, Point(point.alpha[None], point.strength[None]))[0]
+        found = polishing.polish(setup, point, start, 1e-10, 80)
+    assert len(traced) == 1
+    assert float(found.residual) < 1e-12
+    assert int(found.evaluations) < 20
 
 
 def test_unsolved_points_are_marked_and_never_silent():

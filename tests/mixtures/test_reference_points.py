@@ -107,6 +107,6 @@ def test_three_classes():
 
 def test_the_callers_precision_is_left_alone():
     with jax.enable_x64(False):
-        solution = solve(ONE, "squared", "l2", 0.1, 2.0)
+        solution = solve(HALVES, "squared", "l2", 0.1, [1.0, 2.0])  # compiled by an earlier test
         assert solution["Q"].dtype == np.float64
         assert not jax.config.jax_enable_x64

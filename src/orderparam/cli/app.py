@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from orderparam.cli import ladders, scale
-from orderparam.cli.terminal import FAILED, NOT_CONVERGED, AsJson, explained, print_json, say
+from orderparam.cli.terminal import (
+    FAILED,
+    NOT_CONVERGED,
+    AsJson,
+    explained,
+    keep_programs,
+    print_json,
+    say,
+)
 
 app = typer.Typer(
     name="orderparam",
@@ -52,6 +60,7 @@ def run(
         changes = [*(settings or ()), *([] if seed is None else [f"seed={seed}"])]
         text, name = catalog.find(study)
         resolved, source = overrides.resolve(text, name, settings=changes, quick=quick)
+        keep_programs()
         with on_device(device):
             finished = run_study(resolved, source, store=out, force=force, say=say)
         _show(finished.folder, finished.summary, as_json)
@@ -100,6 +109,7 @@ def doctor(as_json: AsJson = False) -> None:
         from orderparam.studies.environment import versions
         from orderparam.studies.selftest import self_test
 
+        keep_programs()
         known, devices = versions(), device_names()
         say(f"Devices: {', '.join(devices)}.")
         say(f"Versions: {', '.join(f'{name} {value}' for name, value in known.items())}.")

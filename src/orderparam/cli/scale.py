@@ -11,7 +11,7 @@ import typer
 
 from orderparam.cli.terminal import AsJson, explained, print_json
 from orderparam.errors import InvalidProblem
-from orderparam.support.arguments import nearest
+from orderparam.support.spelling import nearest
 
 _SIZES = "Sizes, such as width=256,experts=8,active=2,expert_width=64,head_dim=32,layers=4."
 Base = Annotated[str, typer.Option(metavar="SIZES", help=f"The tuned model. {_SIZES}")]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -45,6 +46,17 @@ def _exit_code(error: OrderParamError) -> int:
     if isinstance(error, NotConverged):
         return NOT_CONVERGED
     return USAGE if isinstance(error, InvalidProblem | UnsupportedCombination) else FAILED
+
+
+def keep_programs() -> None:
+    """Keep what a command compiles for the next one; where that cannot be, say so and go on."""
+    from orderparam import keep_compiled  # imports JAX
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        keep_compiled()
+    for warning in caught:
+        say(f"Warning: {warning.message}")
 
 
 def say(text: str) -> None:

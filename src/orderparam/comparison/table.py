@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from matplotlib.figure import Figure
-
 from orderparam.errors import InvalidProblem
 from orderparam.plots import comparison_figure
 from orderparam.results import Pair, Solution
 from orderparam.results.files import atomic_write
 from orderparam.results.plain import plain
+from orderparam.support.later import Figure
 
 Outcome = Literal["pass", "fail", "undecided"]
 

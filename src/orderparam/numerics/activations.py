@@ -24,7 +24,7 @@ from orderparam.support.arguments import (
     text,
     truth,
 )
-from orderparam.support.words import nearest
+from orderparam.support.spelling import nearest
 
 
 @dataclass(frozen=True)

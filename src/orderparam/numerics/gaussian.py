@@ -1,13 +1,14 @@
 """Nodes and weights of the standard normal law in L dimensions, fixed for a whole solve."""
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
 
 from orderparam.support.arguments import integer
+from orderparam.support.later import special, stats
 from orderparam.support.memory import require_numbers
 
 _RANGE = 9.0
@@ -36,7 +37,7 @@ def gaussian_rule(outputs: int, nodes: int, fine: bool = False) -> Rule:
     """
     if outputs == 1:
         x, w = special.roots_legendre(2 * nodes if fine else nodes)
-        weight = _RANGE * w * stats.norm.pdf(_RANGE * x)
+        weight = _RANGE * w * normal_density(_RANGE * x)
         return (_RANGE * x)[:, None], weight / weight.sum()
     if outputs in _TENSOR:
         x, w = special.roots_hermitenorm((_FINE if fine else _TENSOR)[outputs])
@@ -65,6 +66,11 @@ def sobol_normals(
         uniform = np.clip(sampler.random_base2(exponent), 1e-16, 1 - 1e-16)
         parts.append(special.ndtri(uniform))
     return np.stack(parts)
+
+
+def normal_density(x: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
+    """Density of the standard normal law."""
+    return np.exp(-np.square(x) / 2) / math.sqrt(2 * math.pi)
 
 
 def checked_nodes(nodes: int) -> int:

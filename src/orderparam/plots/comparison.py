@@ -1,12 +1,11 @@
 """The figure of a comparison: one variable of theory and experiment on the same axes."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 _MOST_POINTS = 4000
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 
 from orderparam.plots.style import THEORY
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes
 
 
 def curve_axis(variable: xr.DataArray) -> tuple[np.ndarray, str]:

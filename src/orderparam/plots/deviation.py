@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from scipy import stats
 
 from orderparam.plots.style import colour, marker
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, special
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,9 @@ class Deviation:
         slope = float(x @ y / (x @ x))
         residual = y - np.mean(y) - slope * x
         freedom = x.size - 2
-        half = float(stats.t.ppf(0.975, freedom) * np.sqrt(residual @ residual / freedom / (x @ x)))
+        half = float(
+            special.stdtrit(freedom, 0.975) * np.sqrt(residual @ residual / freedom / (x @ x))
+        )
         return slope, slope - half, slope + half
 
 

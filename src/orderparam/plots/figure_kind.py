@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure
 
 
 @dataclass(frozen=True)

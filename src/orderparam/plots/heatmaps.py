@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from orderparam.plots.style import DIVERGING
+from orderparam.support.later import Axes, Figure, mpl_colors
 
 
 def heat_maps(
@@ -34,7 +32,7 @@ def heat_maps(
     low = min(float(np.nanmin(matrix)) for matrix in matrices)
     high = max(float(np.nanmax(matrix)) for matrix in matrices)
     bound = max(abs(low), abs(high)) or 1.0
-    scale = Normalize(-bound, bound)
+    scale = mpl_colors.Normalize(-bound, bound)
     image = None
     for panel, matrix in zip(axes, matrices, strict=True):
         image = panel.imshow(

@@ -2,9 +2,9 @@
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 
 from orderparam.plots.style import THEORY, colour
+from orderparam.support.later import Axes
 
 
 def histograms(

@@ -8,11 +8,9 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from orderparam.support.later import Axes, Figure, matplotlib, mpl_agg, mpl_figure
 
 Parameters = ParamSpec("Parameters")
 Drawn = TypeVar("Drawn")
@@ -69,8 +67,10 @@ def panels(
     Returns:
         The figure, and its axes as a (rows, columns) array.
     """
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = mpl_figure.Figure(
+        figsize=(size[0] * columns, size[1] * rows + 0.6), layout="constrained"
+    )
+    mpl_agg.FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

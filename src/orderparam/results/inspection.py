@@ -8,13 +8,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from orderparam.errors import CorruptFile
 from orderparam.results.heaps import check_heaps
+from orderparam.support.later import h5py
 
-WHOLE = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS)
 PADDED = 2**30
 """Most bytes that the strings of one variable may take in memory, where all are as long as one."""
 
@@ -65,7 +64,7 @@ def inspect(path: Path) -> None:
         ) from None
 
 
-def _check_member(file: h5py.File, name: Any, budget: _Budget) -> None:
+def _check_member(file: "h5py.File", name: Any, budget: _Budget) -> None:
     """An array of its own, looked at before it is opened."""
     _check_text(name, "the name of an array")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -76,7 +75,7 @@ def _check_member(file: h5py.File, name: Any, budget: _Budget) -> None:
     _check_array(array, budget)
 
 
-def _check_array(array: h5py.Dataset, budget: _Budget) -> None:
+def _check_array(array: "h5py.Dataset", budget: _Budget) -> None:
     """An array of numbers or strings whose bytes all stand in the file."""
     name = f"the array {array.name!r}"
     plan = array.id.get_create_plist()
@@ -91,14 +90,14 @@ def _check_array(array: h5py.Dataset, budget: _Budget) -> None:
         return  # a dimension without labels, whose length alone counts
     if stored != needed:
         raise ValueError(f"{name} needs {needed} bytes, but {stored} are stored")
-    if stored and plan.get_layout() not in WHOLE:
+    if stored and plan.get_layout() not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS):
         raise ValueError(f"{name} is kept in pieces or compressed")
     budget.take(stored, name)
     if text is not None:
         _check_strings(array, name, budget)
 
 
-def _check_strings(array: h5py.Dataset, name: str, budget: _Budget) -> None:
+def _check_strings(array: "h5py.Dataset", name: str, budget: _Budget) -> None:
     """Read one by one, since many may point to the same bytes."""
     longest = 0
     for place in np.ndindex(array.shape):
@@ -110,7 +109,7 @@ def _check_strings(array: h5py.Dataset, name: str, budget: _Budget) -> None:
         raise ValueError(f"{name} has strings of too different lengths")
 
 
-def _check_attributes(owner: h5py.Dataset | h5py.Group, budget: _Budget) -> None:
+def _check_attributes(owner: "h5py.Dataset | h5py.Group", budget: _Budget) -> None:
     """Single numbers and strings."""
     for name in owner.attrs:
         about = f"the attribute {name!r}"

@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5netcdf
 import numpy as np
 import xarray as xr
 from xarray.backends import H5NetCDFStore
@@ -21,6 +20,7 @@ from orderparam.errors import CorruptFile, MissingFile
 from orderparam.results.files import atomic_write
 from orderparam.results.inspection import inspect
 from orderparam.support.arguments import is_there, one_line
+from orderparam.support.later import h5netcdf
 
 SCHEMA_VERSION = 1
 _MARK = b"\norderparam sha256 "

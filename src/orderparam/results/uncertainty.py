@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import xarray as xr
-from scipy import special
+
+from orderparam.support.later import special
 
 ERRORS = ("standard_error", "bias")
 """Attributes of a variable that name the variables which hold its errors."""

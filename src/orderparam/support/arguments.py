@@ -8,6 +8,7 @@ treated alike; a boolean is no number, a text is never read as one.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from orderparam.support.spelling import nearest
 from orderparam.support.values import (
     LARGEST,
     MOST,
@@ -19,7 +20,7 @@ from orderparam.support.values import (
     several,
     shown,
 )
-from orderparam.support.words import checked_path, is_there, nearest, old_name, one_of, text
+from orderparam.support.words import checked_path, is_there, old_name, one_of, text
 
 __all__ = [
     "LARGEST",

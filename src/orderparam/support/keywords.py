@@ -4,7 +4,7 @@ import inspect
 from typing import Any, Self
 
 from orderparam.errors import UnknownArgument
-from orderparam.support.words import nearest
+from orderparam.support.spelling import nearest
 
 
 class KnownKeywords:

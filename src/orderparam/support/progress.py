@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from orderparam.support.later import rich_console, rich_progress
 
 
 @contextmanager
@@ -21,11 +20,16 @@ def progress(total: int, label: str, enabled: bool) -> Iterator[Callable[..., No
     Yields:
         A function to call with the number of units that have just been finished (default 1).
     """
-    console = Console(file=sys.stderr)
+    console = rich_console.Console(file=sys.stderr)
     if not (enabled and console.is_terminal):
         yield lambda units=1: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(),
+    )
+    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda units=1: bar.advance(task, units)

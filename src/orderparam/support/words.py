@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from orderparam.errors import InvalidProblem
+from orderparam.support.spelling import nearest
 from orderparam.support.values import refuse, scalar, shown
 
 
@@ -27,15 +27,6 @@ def one_of(
         f"Argument `{name}` must be one of {', '.join(map(repr, words))}, but is {shown(value)}"
         f"{advice}"
     )
-
-
-def nearest(found: Any, words: Iterable[str]) -> str:
-    """The end of a message: which of the known words was probably meant; empty if none is near."""
-    known = list(words)
-    near = get_close_matches(found, known, n=1) if isinstance(found, str) else []
-    if isinstance(found, str) and found and not near:
-        near = [word for word in known if word.startswith(found)]
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def text(name: str, value: Any) -> str:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.experts.evidence.captions import NAMES, OPTIMIZERS, half, is_case
 from orderparam.experts.evidence.figures_checks import size_axis
@@ -19,6 +17,7 @@ from orderparam.experts.evidence.measures import (
 from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 SYMBOLS: dict[str, str] = {}
 _GROUPS = ("agg/", "back/", "act/psi", "act/u", "act/o", "eff/", "prop/", "grad/")

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.theory.exponents import Exponent
 from orderparam.experts.theory.optimum import Optimum
 from orderparam.plots.style import colour, describe, marker, panels, styled
 from orderparam.results import Solution
+from orderparam.support.later import Axes, Figure, mpl_ticker
 
 _FAMILIES = {
     "act": "Activations",
@@ -50,9 +48,9 @@ def check_figures(
 def size_axis(axes: Axes, sizes: np.ndarray) -> None:
     """A logarithmic axis with a tick at every size."""
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator([float(s) for s in sizes]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(mpl_ticker.FixedLocator([float(s) for s in sizes]))
+    axes.xaxis.set_major_formatter(mpl_ticker.ScalarFormatter())
+    axes.xaxis.set_minor_locator(mpl_ticker.NullLocator())
 
 
 def _family(solution: Solution, plan: ScalingPlan, members: list[str], title: str) -> Figure:
@@ -160,7 +158,7 @@ def draw_sweep(
                 markeredgecolor="black", linestyle="none", zorder=4,
             )  # fmt: skip
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator([float(f) for f in factors]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(mpl_ticker.FixedLocator([float(f) for f in factors]))
+    axes.xaxis.set_major_formatter(mpl_ticker.ScalarFormatter())
+    axes.xaxis.set_minor_locator(mpl_ticker.NullLocator())
     axes.set_yscale("log")

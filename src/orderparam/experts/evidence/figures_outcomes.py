@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from orderparam.experts.evidence.captions import NAMES, OPTIMIZERS, half, is_case
 from orderparam.experts.evidence.claims import START
@@ -12,6 +11,7 @@ from orderparam.experts.evidence.measures import exponent, predicted, rebuilt, s
 from orderparam.experts.traps import TRAPS
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure
 
 
 @styled

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from orderparam.experts.evidence.figures_checks import draw_sweep
 from orderparam.experts.experiment.sweep import checked_grid, sweep_losses
@@ -19,6 +18,7 @@ from orderparam.experts.theory.optimum import Optimum, find_optimum
 from orderparam.plots import export
 from orderparam.plots.style import describe, panels, styled
 from orderparam.results.files import atomic_write
+from orderparam.support.later import Figure
 
 
 @dataclass(frozen=True)

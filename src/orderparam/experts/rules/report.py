@@ -2,10 +2,8 @@
 
 import io
 
-from rich.console import Console
-from rich.table import Table
-
 from orderparam.experts.rules.contents import Entry, PlanContents
+from orderparam.support.later import rich_console, rich_table
 
 _COLUMNS = ("std", "learning_rate", "epsilon", "weight_decay")
 _WIDE = 150
@@ -13,7 +11,7 @@ _WIDE = 150
 
 def report(plan: PlanContents) -> str:
     """One line for each group of parameters that are treated alike, then multipliers and notes."""
-    table = Table(
+    table = rich_table.Table(
         "parameter", "role", "fan-in", "fan-out", "std x", "lr x", "eps x", "wd x", "special rule",
         box=None, pad_edge=False,
     )  # fmt: skip
@@ -26,7 +24,7 @@ def report(plan: PlanContents) -> str:
             first.special,
         )  # fmt: skip
     target = io.StringIO()
-    console = Console(file=target, width=_WIDE, color_system=None)
+    console = rich_console.Console(file=target, width=_WIDE, color_system=None)
     console.print(_title(plan))
     console.print(table)
     console.print(_forward(plan))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from orderparam.comparison.statistics import holm
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.theory.expectations import expectation
+from orderparam.support.later import special
 
 LAST = 3  # sizes in the fit that is judged
 
@@ -64,7 +64,7 @@ def fit(
     if count < 2:
         return mean, math.nan, math.nan, math.nan, float(slopes_all.mean())
     se = float(slopes.std(ddof=1) / math.sqrt(count))
-    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * se
+    half = float(special.stdtrit(count - 1, (1 + level) / 2)) * se
     return mean, se, mean - half, mean + half, float(slopes_all.mean())
 
 
@@ -178,4 +178,4 @@ def _chance(
     logs = np.log2(values[:, -LAST:])
     variance = float(logs.var(axis=0, ddof=1).mean()) / (runs * float(((x - x.mean()) ** 2).sum()))
     freedom = logs.shape[1] * (runs - 1)
-    return float(2 * stats.t.sf(outside / math.sqrt(variance), freedom)) if variance else 0.0
+    return float(2 * special.stdtr(freedom, -outside / math.sqrt(variance))) if variance else 0.0

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from orderparam.errors import InvalidProblem
 from orderparam.kernels.evidence.captions import gamma0, words
@@ -12,6 +11,7 @@ from orderparam.kernels.evidence.measures import excess_kurtosis, field_block
 from orderparam.kernels.theory.two_steps import first_predictions
 from orderparam.results import Finding, judged
 from orderparam.results.pair import Pair
+from orderparam.support.later import stats
 
 LEVEL = 1e-3
 ROOM = 4.0

@@ -9,8 +9,6 @@ from typing import cast
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.kernels.evidence.captions import BANDS, SYMBOLS, activation_text, model_text
 from orderparam.kernels.evidence.figures_grid import entry_scatter, loss_grid, width_grid
@@ -24,6 +22,7 @@ from orderparam.plots.heatmaps import heat_maps
 from orderparam.plots.histogram import histograms
 from orderparam.plots.style import colour, describe, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 _DEVIATING = {"loss": r"loss $\mathcal{L}$", "f": "$f$", "Phi": r"$\Phi^\ell$", "G": r"$G^\ell$"}
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from orderparam.kernels.evidence.captions import (
     BANDS,
@@ -18,6 +16,7 @@ from orderparam.plots.curves import run_curves, theory_curve
 from orderparam.plots.deviation import deviations
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure, mpl_lines
 
 _MOST_POINTS = 3000
 
@@ -41,13 +40,15 @@ def loss_grid(pairs: Sequence[Pair]) -> Figure:
         panel.set_xlabel(r"training time $\eta\,t$")
     axes[0, 0].set_ylabel(r"loss $\mathcal{L} = \frac{1}{2P}\sum_\mu (f_\mu - y_\mu)^2$")
     handles = [
-        Line2D([], [], color=colour(i), label=f"theory, {gamma_text(g)}")
+        mpl_lines.Line2D([], [], color=colour(i), label=f"theory, {gamma_text(g)}")
         for i, g in enumerate(strengths)
     ]
     if any(pair.sizes for pair in pairs):
         width = max(pair.sizes[-1] for pair in pairs if pair.sizes)
         handles.append(
-            Line2D([], [], color=THEORY, linestyle=(0, (4, 2)), label=f"networks, N = {width}")
+            mpl_lines.Line2D(
+                [], [], color=THEORY, linestyle=(0, (4, 2)), label=f"networks, N = {width}"
+            )
         )
     _legend(figure, "Training loss at every depth and feature-learning strength",
             f"{grid_text(pairs)}\n{BANDS}", handles, len(handles))  # fmt: skip
@@ -91,13 +92,18 @@ def width_grid(pairs: Sequence[Pair]) -> Figure:
     for row in axes:
         row[0].set_ylabel("relative rms deviation")
     handles = [
-        Line2D([], [], color=colour(i), label=gamma_text(g)) for i, g in enumerate(strengths)
+        mpl_lines.Line2D([], [], color=colour(i), label=gamma_text(g))
+        for i, g in enumerate(strengths)
     ]
     handles += [
-        Line2D([], [], color="#777777", linestyle="none", marker=marker(i), label=f"$L = {d}$")
+        mpl_lines.Line2D(
+            [], [], color="#777777", linestyle="none", marker=marker(i), label=f"$L = {d}$"
+        )
         for i, d in enumerate(depths)
     ]
-    handles.append(Line2D([], [], color=THEORY, linestyle=":", label=r"$\propto N^{-1/2}$"))
+    handles.append(
+        mpl_lines.Line2D([], [], color=THEORY, linestyle=":", label=r"$\propto N^{-1/2}$")
+    )
     note = f"{grid_text(pairs)}\nroot mean square over time, entries and networks of each width"
     _legend(figure, "Deviation of single networks from the theory", note, handles, len(handles))
     return figure
@@ -126,10 +132,10 @@ def entry_scatter(pairs: Sequence[Pair]) -> Figure:
         panel.set(title=VARIABLES[name], xlabel="theory")
     axes[0, 0].set_ylabel(f"networks, N = {pairs[0].sizes[-1]}, mean over seeds")
     handles = [
-        Line2D([], [], color=colour(i), linestyle="none", marker=".", label=gamma_text(g))
+        mpl_lines.Line2D([], [], color=colour(i), linestyle="none", marker=".", label=gamma_text(g))
         for i, g in enumerate(strengths)
     ]
-    handles.append(Line2D([], [], color=THEORY, label="networks = theory"))
+    handles.append(mpl_lines.Line2D([], [], color=THEORY, label="networks = theory"))
     note = f"{grid_text(pairs)}\npoints: entries at all saved steps, layers and samples"
     _legend(figure, "Networks against theory, entry by entry", note, handles, len(handles))
     return figure
@@ -140,7 +146,9 @@ def _groups(pairs: Sequence[Pair]) -> tuple[list[int], list[float]]:
     return sorted(set(map(depth, pairs))), sorted(set(map(gamma0, pairs)))
 
 
-def _legend(figure: Figure, title: str, note: str, handles: list[Line2D], columns: int) -> None:
+def _legend(
+    figure: Figure, title: str, note: str, handles: list["mpl_lines.Line2D"], columns: int
+) -> None:
     """Title, note and a legend that names styles instead of single curves."""
     # `describe` collects legends of panels; this one speaks of all panels alike.
     holder = figure.axes[0]

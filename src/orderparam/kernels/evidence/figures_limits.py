@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from orderparam.kernels.evidence.captions import METHODS, gamma0, gamma_text, method, model_text
 from orderparam.kernels.evidence.claims_limits import SLOPES, movements, without_input_layer
@@ -11,6 +10,7 @@ from orderparam.kernels.evidence.measures import parameterization
 from orderparam.plots.curves import curve_axis, run_curves
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure
 
 TITLES = {"mean_field": "mean-field (μP)", "ntk": "NTK", "standard": "standard"}
 

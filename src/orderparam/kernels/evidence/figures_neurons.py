@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
-from scipy import stats
 
 from orderparam.kernels.evidence.captions import gamma0, model_text
 from orderparam.kernels.evidence.measures import excess_kurtosis, field_block
@@ -12,6 +10,7 @@ from orderparam.kernels.theory.two_steps import first_predictions
 from orderparam.plots.histogram import histograms
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure, stats
 
 
 @styled

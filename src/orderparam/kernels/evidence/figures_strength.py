@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.kernels.evidence.captions import (
     METHODS,
@@ -16,6 +14,7 @@ from orderparam.kernels.evidence.measures import FULL, error, leading_share, tim
 from orderparam.plots.curves import curve_axis, run_curves, theory_curve
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 
 @styled

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, stats
 
 from orderparam.errors import InvalidProblem
 from orderparam.results import Solution
 from orderparam.support.arguments import instance, integer
+from orderparam.support.later import optimize, special, stats
 from orderparam.support.memory import require_numbers
 
 _RANGE = 8.0
@@ -55,10 +55,10 @@ def roc_curve(solution: Solution, points: int = 401) -> Roc:
     low = (law.mean - _RANGE * law.spread).min()
     high = (law.mean + _RANGE * law.spread).max()
     levels = np.linspace(high, low, points)
-    above = stats.norm.cdf((law.mean[:, None] - levels) / law.spread[:, None])
+    above = special.ndtr((law.mean[:, None] - levels) / law.spread[:, None])
     plus, minus = law.weights * law.positive, law.weights * ~law.positive
     gap = law.mean[:, None] - law.mean[None, :]
-    wins = stats.norm.cdf(gap / np.hypot(law.spread[:, None], law.spread[None, :]))
+    wins = special.ndtr(gap / np.hypot(law.spread[:, None], law.spread[None, :]))
     area = float((plus / plus.sum()) @ wins @ (minus / minus.sum()))
     return Roc(minus @ above / minus.sum(), plus @ above / plus.sum(), area)
 
@@ -102,7 +102,7 @@ def best_bias(solution: Solution) -> tuple[float, float]:
     centred = law.mean - float(solution["b"])
 
     def error(b: float) -> float:
-        return float(law.weights @ stats.norm.cdf(-sign * (centred + b) / law.spread))
+        return float(law.weights @ special.ndtr(-sign * (centred + b) / law.spread))
 
     low = (-centred - _RANGE * law.spread).min()
     high = (-centred + _RANGE * law.spread).max()

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from orderparam.mixtures.analysis.decision import calibration, roc_curve
 from orderparam.mixtures.evidence.figures_parts import (
@@ -24,6 +23,7 @@ from orderparam.mixtures.evidence.figures_parts import (
 from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.style import THEORY, colour, describe, panels, styled
 from orderparam.results import Pair, Solution
+from orderparam.support.later import Figure
 
 Measured = Mapping[str, Float[np.ndarray, "split alpha"]]
 SYMBOLS = {"strength": r"\lambda", "alpha": r"\alpha", "positive_weight": r"\rho_+"}

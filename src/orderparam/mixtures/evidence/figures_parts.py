@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.plots.style import colour, describe, marker
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 SHOWN = {
     "test_error": r"test error $\varepsilon_g$",

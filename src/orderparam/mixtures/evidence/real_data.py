@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from orderparam.errors import InvalidProblem
@@ -23,6 +22,7 @@ from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
 from orderparam.support.arguments import at_least_zero, integer, positive, reals
 from orderparam.support.arrays import Numbers, class_numbers, matrix
+from orderparam.support.later import Figure
 
 MEASURED = ("test_error", "train_error", "train_loss")
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg
 
 from orderparam.mixtures.experiment.descent import Fitted, Objective, Prox
+from orderparam.support.later import linalg
 
 Point = Float[np.ndarray, " entry"]
 Coefficients = Float[np.ndarray, " column"]

@@ -1,7 +1,6 @@
 """What a fitted classifier achieves: overlaps, losses and errors, exact where they can be."""
 
 import numpy as np
-from scipy import stats
 
 from orderparam.mixtures.experiment.fits import Classifier, Task
 from orderparam.mixtures.glossary import one_output
@@ -11,6 +10,7 @@ from orderparam.mixtures.model.sampling import Instance, Sample
 from orderparam.mixtures.model.smooth import CustomLoss, Softmax
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.observables import gaussian_errors
+from orderparam.numerics.gaussian import normal_density
 
 
 def measure(
@@ -74,7 +74,7 @@ def _test_loss(problem: MixtureERM, task: Task, mean: np.ndarray, Q: np.ndarray)
     """Exact up to quadrature: the mean loss of a fresh sample of one Gaussian output."""
     mixture = problem.mixture
     xi = np.linspace(-9, 9, 2001)
-    weight = stats.norm.pdf(xi) / stats.norm.pdf(xi).sum()
+    weight = normal_density(xi) / normal_density(xi).sum()
     code = (2.0 * mixture.labels - 1)[:, None, None]
     z = mean[:, None] + np.sqrt(Q)[:, None] * xi
     value = losses(task, np.broadcast_to(code, (*z.shape, 1)), z[..., None]) @ weight

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
@@ -21,6 +20,7 @@ from orderparam.mixtures.theory.equations import Overlaps, pack
 from orderparam.mixtures.theory.existence import require_minimiser
 from orderparam.mixtures.theory.pack import pack_theory
 from orderparam.results import Solution
+from orderparam.support.later import optimize
 
 _TOLERANCE = 1e-8
 _SWEEPS = 200

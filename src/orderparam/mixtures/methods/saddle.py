@@ -23,8 +23,9 @@ from orderparam.mixtures.theory.batches import (
 )
 from orderparam.mixtures.theory.equations import Point, Setup
 from orderparam.mixtures.theory.existence import require_minimiser
-from orderparam.mixtures.theory.fixed_point import Found, iterate_all, polish_all
+from orderparam.mixtures.theory.fixed_point import Found, iterate_all
 from orderparam.mixtures.theory.pack import pack_theory
+from orderparam.mixtures.theory.polishing import polish_all
 from orderparam.numerics.gaussian import checked_nodes, gaussian_rule
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, probability, real

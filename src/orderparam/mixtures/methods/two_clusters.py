@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import integrate, optimize, stats
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import UnsupportedCombination
@@ -20,7 +19,9 @@ from orderparam.mixtures.theory.equations import Overlaps, pack
 from orderparam.mixtures.theory.existence import require_minimiser
 from orderparam.mixtures.theory.pack import pack_theory
 from orderparam.mixtures.theory.separability import bracketed_root
+from orderparam.numerics.gaussian import normal_density
 from orderparam.results import Solution
+from orderparam.support.later import integrate, optimize
 
 _TOLERANCE = 1e-7
 _NODES = 401
@@ -123,7 +124,7 @@ def _average(function: Callable[[float], float], kinks: list[float]) -> float:
     """Standard normal average, with the kinks of the hinge given to the integrator."""
     points = sorted(float(np.clip(k, -8.5, 8.5)) for k in kinks)
     value = integrate.quad(
-        lambda xi: function(xi) * stats.norm.pdf(xi), -9, 9, points=points, epsabs=1e-12,
+        lambda xi: function(xi) * normal_density(xi), -9, 9, points=points, epsabs=1e-12,
         epsrel=1e-11, limit=200,
     )[0]  # fmt: skip
     return float(value)

@@ -1,22 +1,19 @@
-"""Solving the equations: damped Anderson iteration, then Levenberg-Marquardt, then continuation."""
+"""Solving the equations: damped Anderson iteration; `polishing` takes what it misses."""
 
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from orderparam.mixtures.theory.equations import (
-    Overlaps,
     Point,
     Setup,
     image,
     pack,
     semi_implicit,
-    size_of_means,
     unpack,
 )
 from orderparam.numerics.linear import solve
@@ -105,42 +102,6 @@ def iterate(
     return Found(last.best, last.residual, last.turn)
 
 
-def polish(
-    setup: Setup, point: Point, start: Float[Array, " unknown"], tolerance: float, most: int
-) -> Found:
-    """Levenberg-Marquardt on the residual of the equations, with exact derivatives."""
-    K, L = setup.codes.shape
-
-    def gap(packed: Array, _: None) -> Array:
-        return gaps(setup, point, packed)
-
-    solver = optx.LevenbergMarquardt(rtol=1e-14, atol=0.1 * tolerance)
-    solved = optx.least_squares(gap, solver, start, max_steps=most, throw=False)
-    ends = jnp.stack([start, solved.value])
-    residuals: Array = jax.vmap(lambda p: image(setup, point, unpack(p, K, L)).residual)(ends)
-    residuals = jnp.where(jnp.isfinite(residuals), residuals, jnp.inf)
-    chosen = jnp.argmin(residuals)
-    return Found(ends[chosen], residuals[chosen], solved.stats["num_steps"])
-
-
-def gaps(setup: Setup, point: Point, packed: Float[Array, " unknown"]) -> Float[Array, " unknown"]:
-    """The map minus the identity in packed variables; the bias equation in units of the forces."""
-    K, L = setup.codes.shape
-    x = unpack(packed, K, L)
-    done = image(setup, point, x)
-    new = pack(Overlaps(done.weights.V, done.weights.Q, done.weights.m, x.b))
-    # The means are measured in units of the old spread, so that they do not mix with Q.
-    scale = size_of_means(x)
-    gap = (new - packed).at[len(packed) - (K + 1) * L :].set(0.0)
-    gap = gap.at[len(packed) - (K + 1) * L : len(packed) - L].set(
-        ((done.weights.m - x.m) / scale).ravel()
-    )
-    if setup.fit_bias:
-        total = lax.stop_gradient(jnp.sum(jnp.abs(done.hats.m), axis=0)) + 1e-290
-        gap = gap.at[-L:].set(jnp.sum(done.hats.m, axis=0) / total)
-    return gap
-
-
 @eqx.filter_jit
 def iterate_all(
     setup: Setup,
@@ -151,19 +112,6 @@ def iterate_all(
 ) -> Found:
     """`iterate` for many points at once; each stops on its own."""
     return jax.vmap(lambda p, s: iterate(setup, p, s, tolerance, most))(points, starts)
-
-
-@eqx.filter_jit
-def polish_all(
-    setup: Setup, points: Point, starts: Float[Array, "point unknown"], tolerance: float, most: int
-) -> Found:
-    """`polish` for many points at once."""
-    return jax.vmap(lambda p, s: polish(setup, p, s, tolerance, most))(points, starts)
-
-
-def converged(found: Found, tolerance: float) -> Bool[Array, " point"]:
-    """Which points reached the tolerance."""
-    return jnp.asarray(found.residual) <= tolerance
 
 
 def _anderson(

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import stats
 
 from orderparam.mixtures.model.losses import Field, HardMargin
 from orderparam.mixtures.theory.equations import Overlaps, Point, Setup, image, unpack
 from orderparam.numerics.gaussian import Rule, sobol_normals
+from orderparam.support.later import special
 
 _TEST_EXPONENT = 13
 _TRAIN_EXPONENT = 11
@@ -77,7 +77,7 @@ def gaussian_errors(
     if mean.shape[1] == 1:
         direction = float(np.sign(codes[1, 0] - codes[0, 0]))
         level = direction * (mean[:, 0] if shift is None else mean[:, 0] + shift)
-        upper = stats.norm.cdf(level / np.sqrt(np.maximum(Q[:, 0, 0], 1e-300)))
+        upper = special.ndtr(level / np.sqrt(np.maximum(Q[:, 0, 0], 1e-300)))
         table = np.stack([1 - upper, upper], axis=1)
         return Errors(table, table[None])
     factors = _roots(Q)

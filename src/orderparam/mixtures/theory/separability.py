@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
 
 from orderparam.mixtures.model.losses import simplex
 from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, rotated_to_diagonal
 from orderparam.mixtures.model.spectrum import Diagonal
-from orderparam.numerics.gaussian import sobol_normals
+from orderparam.numerics.gaussian import normal_density, sobol_normals
 from orderparam.support.arguments import truth
+from orderparam.support.later import optimize, special
 
 _COMMON = 1e-12
 _ROUNDING = 1e-14
@@ -61,7 +61,7 @@ def two_class_threshold(snr: float, positive_weight: float, fit_bias: bool = Tru
         beta = parameters[1] if fit_bias else 0.0
         mean, spread = -t * snr - y * beta, np.sqrt(1 + t**2)
         u = mean / spread
-        square = (mean**2 + spread**2) * stats.norm.cdf(u) + mean * spread * stats.norm.pdf(u)
+        square = (mean**2 + spread**2) * special.ndtr(u) + mean * spread * normal_density(u)
         return float(rho @ square)
 
     ends = [

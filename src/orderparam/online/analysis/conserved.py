@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import expm
 
 from orderparam.errors import InvalidProblem
 from orderparam.online.analysis.selection import matrices
@@ -12,6 +11,7 @@ from orderparam.online.model.input_spectrum import require_unit_inputs
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.support.arguments import refuse
 from orderparam.support.arrays import array
+from orderparam.support.later import linalg
 
 _WELL = 1e-4
 """Smallest eigenvalue of rho, in units of Q, that integration to 1e-8 knows to 1e-4."""
@@ -56,7 +56,7 @@ def conserved_matrix(
     rho = Q - M @ np.linalg.inv(T) @ np.swapaxes(M, -1, -2)
     known = np.linalg.eigvalsh(rho)[:, 0] > 1e-7 * np.linalg.eigvalsh(Q)[:, -1]
     inner = np.swapaxes(M, -1, -2) @ np.linalg.solve(rho, M)
-    decay = expm(-4 * a * (np.diag(problem.B) @ T) * flow[:, None, None])
+    decay = linalg.expm(-4 * a * (np.diag(problem.B) @ T) * flow[:, None, None])
     X = np.swapaxes(decay, -1, -2) @ inner @ decay
     _warn_of_drift(X, np.linalg.eigvalsh(rho)[:, 0] > _WELL * np.linalg.eigvalsh(Q)[:, -1])
     return X, known

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
 
 from orderparam.contract import SavePlan
 from orderparam.errors import InvalidProblem
@@ -15,6 +14,7 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.support.arguments import integer, one_of, probability, truth
+from orderparam.support.later import special, stats
 from orderparam.support.settings import library_settings
 
 
@@ -48,7 +48,7 @@ class EscapeLaw:
     def cdf(self, time: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Probability to have escaped by `time`."""
         level = np.exp(self.constant - self.shift - 2 * self.rate * np.asarray(time, float))
-        return np.asarray(stats.chi2.sf(level, self.freedom))
+        return np.asarray(special.chdtrc(self.freedom, level))
 
     def pdf(self, time: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Density of the escape time."""
@@ -57,7 +57,7 @@ class EscapeLaw:
 
     def ppf(self, share: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Time by which a share of the starts has escaped."""
-        level = np.log(stats.chi2.isf(np.asarray(share, float), self.freedom))
+        level = np.log(special.chdtri(self.freedom, np.asarray(share, float)))
         return np.asarray((self.constant - self.shift - level) / (2 * self.rate))
 
 

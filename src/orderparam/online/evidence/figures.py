@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from orderparam.errors import OrderParamError
 from orderparam.online.evidence.captions import TIME, model_line, seeds_line
@@ -25,6 +24,7 @@ from orderparam.online.theory.isotropic import isotropic
 from orderparam.plots.figure_kind import FigureKind
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure
 
 SYMBOLS = {
     "learning_rate": r"\eta", "students": "p", "teachers": "p^*", "dimension": "N",

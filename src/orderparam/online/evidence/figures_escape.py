@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orderparam.online.analysis.escape import escape_law
 from orderparam.online.evidence.captions import model_line
@@ -13,6 +11,7 @@ from orderparam.online.evidence.measures import escape_times, rebuilt
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Axes, Figure
 
 
 @styled

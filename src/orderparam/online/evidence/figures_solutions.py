@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from orderparam.online.analysis.hessian import hessian_spectrum
 from orderparam.online.evidence.captions import TIME, model_line, seeds_line
@@ -17,6 +16,7 @@ from orderparam.online.evidence.measures import (
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
 from orderparam.results.pair import Pair
+from orderparam.support.later import Figure
 
 
 @styled

@@ -7,12 +7,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.interpolate import PchipInterpolator, PPoly
 
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import one_line, one_of, refuse
 from orderparam.support.arrays import array
 from orderparam.support.keywords import KnownKeywords
+from orderparam.support.later import interpolate
 
 _READ = 1025
 """Evenly spaced times at which a function is read."""
@@ -45,11 +45,15 @@ class RateSchedule(KnownKeywords, eqx.Module):
                 "change it."
             )
 
-    def polynomial(self, duration: float) -> PPoly:
+    def polynomial(self, duration: float) -> "interpolate.PPoly":
         """The factor as a function of time, right-continuous where it jumps."""
         if self.kind == "curve":
-            return PchipInterpolator(np.linspace(0.0, duration, len(self.values)), self.values)
-        return PPoly(self.values[None], np.linspace(0.0, duration, len(self.values) + 1))
+            return interpolate.PchipInterpolator(
+                np.linspace(0.0, duration, len(self.values)), self.values
+            )
+        return interpolate.PPoly(
+            self.values[None], np.linspace(0.0, duration, len(self.values) + 1)
+        )
 
     def integral(
         self, duration: float, times: Float[np.ndarray, " time"]

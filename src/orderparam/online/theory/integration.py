@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from orderparam.online.theory.events import EVENTS, Levels
 from orderparam.online.theory.flow import Rule, velocity
 from orderparam.online.theory.modes import ModalState, Modes, modal_velocity
 from orderparam.online.theory.moments import Fixed, State
-from orderparam.online.theory.watch import Watched
+from orderparam.support.later import diffrax
 
 BLOWN_UP = 1e3
 """tr Q, relative to its start (at least 1), that counts as diverged."""
@@ -116,6 +115,9 @@ def _one(
     begin, start = (jnp.zeros(()), motion[1]) if before is None else (before.reached, before.end)
     solver: Any = steps.solver(implicit=before is not None)
     if levels is not None:
+        # A subclass of the integrator's: it imports diffrax, which takes half a second.
+        from orderparam.online.theory.watch import Watched
+
         known = None if before is None else before.events
         known = jnp.full(len(EVENTS), jnp.nan) if known is None else known
         solver = Watched(solver, levels, fixed, rule, modes, known)

@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import roots_hermitenorm
 
 from orderparam.engine.normals import draw_normals
 from orderparam.numerics.activations import Activation
 from orderparam.numerics.linear import cholesky
 from orderparam.online.theory.committee import assembled, joint
 from orderparam.online.theory.moments import Fixed, Moments, State
+from orderparam.support.later import special
 
 NODES = 96
 """Nodes of the quadrature, and number of Hermite coefficients."""
@@ -47,7 +47,7 @@ class Pairs(NamedTuple):
 @lru_cache(maxsize=8)
 def hermite_rule(nodes: int) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, "order node"]]:
     """Nodes, and the normalised Hermite polynomials there times the weights of the normal law."""
-    z, w = roots_hermitenorm(nodes)
+    z, w = special.roots_hermitenorm(nodes)
     rows = [np.ones_like(z), z]
     for n in range(1, nodes - 1):
         rows.append((z * rows[n] - np.sqrt(n) * rows[n - 1]) / np.sqrt(n + 1))
