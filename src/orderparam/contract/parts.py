@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import equinox as eqx
+from matplotlib.figure import Figure
 
 from orderparam.contract.save_plan import SavePlan
 from orderparam.errors import Diverged, NotConverged, UnsupportedCombination
@@ -151,6 +152,7 @@ class Family:
         symbols: Symbols of what a study can vary, by the path of the key.
         claims: Claims that a study can check, by name.
         citations: The works that results cite, by key.
+        overview: Draws one result on a page, for `Solution.plot`; `None` for plain curves.
         renamed: Old spellings of values of the problem, by field, with the new ones. Files written
             before version 0.2 are read with them.
     """
@@ -162,6 +164,7 @@ class Family:
     symbols: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     citations: Mapping[str, Source] = field(default_factory=dict)
+    overview: Callable[[Solution], Figure] | None = None
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

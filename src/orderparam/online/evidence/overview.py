@@ -1,0 +1,11 @@
+"""One-pass SGD at a glance."""
+
+from matplotlib.figure import Figure
+
+from orderparam.plots import curves_figure
+from orderparam.results import Solution
+
+
+def overview(solution: Solution) -> Figure:
+    """Loss, overlaps, alignment and, where it is trained, the second layer over time."""
+    return curves_figure(solution, ("loss", "Q", "M", "alignment", "A"))
