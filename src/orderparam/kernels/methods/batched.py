@@ -18,12 +18,14 @@ from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import layout
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
+from orderparam.support.keywords import known_keywords
 from orderparam.support.progress import progress as progress_bar
 from orderparam.support.settings import library_settings
 
 Point = tuple[float, float]
 
 
+@known_keywords
 def batched(
     problem: KernelEvolution,
     *,

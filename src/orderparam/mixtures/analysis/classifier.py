@@ -22,9 +22,10 @@ from orderparam.mixtures.model.smooth import Logistic, Softmax
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
 from orderparam.support.arguments import real, scalar
+from orderparam.support.keywords import KnownKeywords
 
 
-class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
+class AsymptoticClassifier(KnownKeywords, ClassifierMixin, BaseEstimator):
     """A linear classifier that also predicts its own errors at any number of samples.
 
     Minimises the sum of losses of `W x/sqrt(d) + b` plus `strength |W|^2/2` (or l1, elastic net).

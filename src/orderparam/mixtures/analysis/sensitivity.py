@@ -21,6 +21,7 @@ from orderparam.mixtures.theory.separability import bracketed_root
 from orderparam.numerics.linear import solve
 from orderparam.results import Solution
 from orderparam.support.arguments import instance, optional, probability
+from orderparam.support.keywords import known_keywords
 from orderparam.support.settings import library_settings
 
 _LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28
@@ -59,6 +60,7 @@ class Optimum:
     boundary: str
 
 
+@known_keywords
 def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensitivity:
     """Exact derivatives of losses, error and energy at a single point.
 
@@ -101,6 +103,7 @@ def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensi
     )
 
 
+@known_keywords
 def optimal_strength(problem: MixtureERM) -> Optimum:
     """The strength with the smallest test error: a scan, then the root of the exact derivative.
 
@@ -139,6 +142,7 @@ def optimal_strength(problem: MixtureERM) -> Optimum:
     return Optimum(float(np.exp(root)), error, curvature, "")
 
 
+@known_keywords
 def required_alpha(problem: MixtureERM, target_error: float) -> float:
     """Samples per dimension at which the test error falls to a target, at fixed strength.
 

@@ -12,11 +12,13 @@ from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, 
 from orderparam.mixtures.model.spectrum import Diagonal
 from orderparam.numerics.gaussian import sobol_normals
 from orderparam.support.arguments import truth
+from orderparam.support.keywords import known_keywords
 
 _COMMON = 1e-12
 _ROUNDING = 1e-14
 
 
+@known_keywords
 def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> float | None:
     r"""Samples per dimension below which the data are separable with high probability.
 

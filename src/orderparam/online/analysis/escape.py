@@ -15,6 +15,7 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.support.arguments import integer, one_of, probability, truth
+from orderparam.support.keywords import known_keywords
 from orderparam.support.settings import library_settings
 
 
@@ -61,6 +62,7 @@ class EscapeLaw:
         return np.asarray((self.constant - self.shift - level) / (2 * self.rate))
 
 
+@known_keywords
 def escape_law(
     problem: TeacherStudent,
     dimension: int | None = None,
