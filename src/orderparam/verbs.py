@@ -121,6 +121,21 @@ def estimate(
 ) -> Estimate:
     """Predict memory and time of `solve` before any work starts.
 
+    Times are guesses for one core of a usual machine. The first solve of its kind in a process
+    also compiles, which often takes longer than the run: `compilation` is what that took where it
+    was measured, for each method by the depth of the network or by itself.
+
+    Args:
+        problem: What is learned.
+        method: How it is solved; the problem's default if `None`.
+        save: What is kept.
+
+    Returns:
+        `memory` in bytes, `seconds` of the run and `compilation` seconds before it.
+
+    Raises:
+        InvalidProblem, UnsupportedCombination: If the problem and the method do not fit.
+
     Example:
         >>> import orderparam as op
         >>> data = op.data.gaussian(count=4, dimension=8)

@@ -23,14 +23,25 @@ Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Predicted cost of a solve: `memory` in bytes, `seconds` of run time after compilation."""
+    """Predicted cost of a solve, a guess for one core of a usual machine.
+
+    Args:
+        memory: Bytes.
+        seconds: Time of the run after compilation.
+        compilation: Seconds of compilation, which the first solve of a kind in a process needs:
+            measured on one core for each method, within a factor of two or three elsewhere.
+    """
 
     memory: int
     seconds: float
+    compilation: float = 0.0
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"about {self.memory / 2**20:.0f} MiB and {self.seconds:.1f} s"
+        times = f"{self.seconds:.1f} s"
+        if self.compilation:
+            times += f", and {self.compilation:.0f} s of compilation the first time"
+        return f"about {self.memory / 2**20:.0f} MiB and {times}"
 
 
 class Method(KnownKeywords, eqx.Module):
@@ -49,7 +60,7 @@ class Method(KnownKeywords, eqx.Module):
 
     @abc.abstractmethod
     def estimate(self, problem: Any, save: SavePlan) -> Estimate:
-        """Predict memory and time before any work starts."""
+        """Predict memory, time and compilation before any work starts."""
 
     @abc.abstractmethod
     def config(self) -> Mapping[str, Any]:

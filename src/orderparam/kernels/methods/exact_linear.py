@@ -36,6 +36,7 @@ class ExactLinear(KernelMethod):
     """
 
     name: ClassVar[str] = "exact-linear"
+    compilation: ClassVar[tuple[float, float]] = (2.0, 1.4)
 
     tolerance: float = eqx.field(static=True)
     accuracy: float = eqx.field(static=True)
