@@ -30,7 +30,7 @@ _QUADRATURE = 3e-3
 _EVALUATIONS = 30
 _RATE = 1.2e10
 
-_COMPILATION = 10.0
+_COMPILATION = 8.0
 """Seconds that compiling takes on one core, as measured."""
 
 
