@@ -14,7 +14,7 @@ from orderparam.online.theory.modes import Modes
 from orderparam.online.theory.moments import State
 from orderparam.results import Solution
 
-_COMPILATION = 5.0
+_COMPILATION = 10.0
 """Seconds that compiling takes on one core, as measured."""
 
 
