@@ -1,5 +1,9 @@
 """A second call compiles nothing: programs are keyed by what they compute, not by the call."""
 
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+
 import numpy as np
 import pytest
 from jax import monitoring
@@ -46,6 +50,41 @@ SOLVED = {
     "ode": (online(), op.online.OverlapODE()),
     "ode-smooth": (online("tanh"), op.online.OverlapODE()),
 }
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_estimates_count_compilation(name):
+    guess = op.estimate(*SOLVED[name])
+    assert guess.compilation > 0
+    assert str(guess).endswith("s of compilation the first time")
+
+
+def test_estimates_of_networks_count_their_layers():
+    shallow, deep = (
+        op.estimate(op.kernels.KernelEvolution(op.kernels.MLP(depth), DATA)) for depth in (1, 4)
+    )
+    assert 2 < deep.compilation / shallow.compilation < 4  # measured: 11.8 s for 3.6 s
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("name", SOLVED)
+def test_compilation_takes_about_what_was_said(name):
+    """In a process of its own, where nothing was compiled before."""
+    task, method = SOLVED[name]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        spent = pool.submit(first_and_second, task, method).result()
+    guess = op.estimate(task, method).compilation
+    assert guess / 5 < spent[0] - spent[1] < 5 * guess, (guess, spent)
+
+
+def first_and_second(task, method):
+    """Processor seconds of two solves alike."""
+    spent = []
+    for _ in range(2):
+        began = time.process_time()
+        op.solve(task, method, progress=False, throw=False)
+        spent.append(time.process_time() - began)
+    return spent
 
 
 @pytest.mark.parametrize("name", SOLVED)

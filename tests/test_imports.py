@@ -15,7 +15,6 @@ others = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(*sorted(others - sys.stdlib_module_names - {{"rich", "orderparam"}} - before))
 print(*sorted({{"rich.console", "rich.progress"}} & set(sys.modules)))
 """
-DRAWN = pytest.mark.xfail(reason="orderparam.engine.normals imports scipy.stats", strict=True)
 
 
 def printed(code):
@@ -28,11 +27,7 @@ def printed(code):
     "imports",
     [
         "import orderparam.experts.family; from orderparam import compare, data, load, solve",
-        pytest.param(
-            "import orderparam.kernels.family, orderparam.mixtures.family; "
-            "import orderparam.online.family",
-            marks=DRAWN,
-        ),
+        "import orderparam.kernels.family, orderparam.mixtures.family, orderparam.online.family",
     ],
 )
 def test_heavy_packages_wait_until_they_are_used(imports):

@@ -18,8 +18,10 @@ from orderparam.families import kind_of
 from orderparam.results import SIZES, Solution
 from orderparam.results import load as load_file
 from orderparam.support.arguments import instance, integer
+from orderparam.support.keywords import known_keywords
 
 
+@known_keywords
 def check_theory(
     problem: Problem,
     method: Method | None = None,

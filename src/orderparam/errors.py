@@ -10,7 +10,7 @@ class InvalidProblem(OrderParamError, ValueError):
 
 
 class UnknownArgument(InvalidProblem, TypeError):
-    """A constructor was given a keyword that it does not know, by misspelling most likely."""
+    """A keyword that a class or function does not know, by misspelling most likely."""
 
 
 class UnsupportedCombination(OrderParamError, NotImplementedError):

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 
 if TYPE_CHECKING:  # the face of the library reads the names below, and has to stay quick
+    from matplotlib.figure import Figure
+
     from orderparam.contract import Family, Kind, Problem
+    from orderparam.results import Solution
 
 FAMILIES: dict[str, str] = {
     "experts": "orderparam.experts.family",
@@ -81,3 +84,15 @@ def kind_of(problem: "Problem") -> "Kind":
         UnsupportedCombination: If its family, or its type, is not known.
     """
     return family(problem.family).kind_of(problem)
+
+
+def overview(solution: "Solution") -> "Figure":
+    """The figure of a result, as its family draws it; plain curves where the family has none.
+
+    Raises:
+        UnsupportedCombination: If nothing in the result varies.
+    """
+    home = known(solution.family)
+    if home is None or home.overview is None:
+        return import_module("orderparam.plots").curves_figure(solution)
+    return home.overview(solution)

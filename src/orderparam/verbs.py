@@ -20,9 +20,13 @@ from orderparam.support.arguments import (
     refuse,
     truth,
 )
+from orderparam.support.keywords import known_keywords, unknown
 from orderparam.support.settings import library_settings
 
+_TRAINING = ("seeds", "save", "seed", "progress", "precision")
 
+
+@known_keywords
 def solve(
     problem: Problem,
     method: Method | None = None,
@@ -91,16 +95,18 @@ def simulate(
 
     Raises:
         InvalidProblem: If a size, a number of runs or the precision is not allowed.
+        UnknownArgument: If the family's systems have no such size or option.
         Diverged: If a run became non-finite.
     """
     save = _saved(save)
     kind = kind_of(_instance("problem", problem, Problem))
-    if set(sizes) - {kind.size, *kind.options}:
-        more = f" (and may have {', '.join(kind.options)})" if kind.options else ""
-        raise InvalidProblem(
-            f"simulate() got {', '.join(sorted(sizes))}, but {kind.system} have one size, "
-            f"`{kind.size}`{more}; call simulate(problem, {kind.size}=..., seeds=...)."
-        )
+    for name in sizes:
+        if name not in (kind.size, *kind.options):
+            raise unknown(
+                f"simulate() of {kind.system}, whose size is `{kind.size}`,",
+                name,
+                ("problem", kind.size, *_TRAINING, *kind.options),
+            )
     options = {name: value for name, value in sizes.items() if name != kind.size}
     options["progress"] = truth("progress", progress)
     options["precision"] = one_of("precision", precision, ("float32", "float64"))
@@ -109,10 +115,26 @@ def simulate(
         return kind.experiment(problem, sizes.get(kind.size), seeds, save, seed, **options)
 
 
+@known_keywords
 def estimate(
     problem: Problem, method: Method | None = None, *, save: SavePlan | None = None
 ) -> Estimate:
     """Predict memory and time of `solve` before any work starts.
+
+    Times are guesses for one core of a usual machine. The first solve of its kind in a process
+    also compiles, which often takes longer than the run: `compilation` is what that took where it
+    was measured, for each method by the depth of the network or by itself.
+
+    Args:
+        problem: What is learned.
+        method: How it is solved; the problem's default if `None`.
+        save: What is kept.
+
+    Returns:
+        `memory` in bytes, `seconds` of the run and `compilation` seconds before it.
+
+    Raises:
+        InvalidProblem, UnsupportedCombination: If the problem and the method do not fit.
 
     Example:
         >>> import orderparam as op
@@ -127,6 +149,7 @@ def estimate(
         return method.estimate(problem, save)
 
 
+@known_keywords
 def load(path: str | os.PathLike[str]) -> Solution:
     """Read a saved solution; nothing in the file is executed.
 
@@ -141,6 +164,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
     return solution if home is None else with_new_names(solution, home.renamed)
 
 
+@known_keywords
 def citation(result: Solution | Comparison) -> str:
     """BibTeX of everything that a result used.
 

@@ -10,7 +10,7 @@ import orderparam as op
 from orderparam.kernels import CNN, Batches, cosine
 
 STEPS = 12
-SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11), fields_at=(8,))
+SAVE = op.SavePlan(steps=(0, 2, 5, 8, 11), two_time=True, fields_at=(8,))
 METHOD = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-4, accuracy=0.1)
 COARSER = op.kernels.Causal(samples=4096, replicates=3, tolerance=1e-3, accuracy=0.1)
 SMALL = op.kernels.Causal(samples=2048, replicates=3, tolerance=5e-4, accuracy=0.1)
@@ -88,6 +88,30 @@ def test_small_networks_agree_and_not_without_responses():
         check_fields(result, task.network)
     wrong = theory(task, op.kernels.Causal(2048, 3, 5e-4, response=False))
     assert op.compare(wrong, measured).verdict == "fail"
+
+
+def test_kernels_between_two_steps_agree_and_wrong_ones_do_not():
+    """The flattened readout, with an exact theory, so that networks alone fluctuate."""
+    network = CNN(2, "linear", shape=4, readout="flattened", padding="zero")
+    data = op.data.gaussian(count=3, dimension=4, seed=1)
+    task = op.kernels.KernelEvolution(network, data, gamma0=2.0, learning_rate=0.5, steps=STEPS)
+    save = op.SavePlan(steps=(0, 5, 11), two_time=True)
+    limit = op.solve(task, save=save, progress=False)
+    measured = op.simulate(task, width=(64, 128, 256), seeds=12, save=save, progress=False)
+
+    def verdicts(**changed):
+        dataset = limit.dataset.copy(deep=True).assign(
+            {name: limit[name].copy(data=values) for name, values in changed.items()}
+        )
+        table = op.compare(type(limit)(dataset), measured, variables=("Phi_two", "G_two")).table
+        return [row.verdict for row in table]
+
+    phi, g = limit["Phi_two"].values, limit["G_two"].values
+    assert verdicts() == ["pass", "pass"]
+    # Phi(t, s) is no symmetric matrix of samples, and not the kernel of the first of the steps.
+    assert verdicts(Phi_two=phi.swapaxes(3, 4)) == ["fail", "pass"]
+    assert verdicts(Phi_two=0 * phi + np.einsum("lttxy->ltxy", phi)[:, :, None]) == ["fail", "pass"]
+    assert verdicts(G_two=0 * g + np.einsum("lttxy->ltxy", g)[:, :, None]) == ["pass", "fail"]
 
 
 @pytest.mark.validate

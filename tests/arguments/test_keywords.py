@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,3 +39,20 @@ def test_the_nearest_argument_is_named(name):
 def test_what_is_built_still_travels():
     plan = op.SavePlan(steps=3)
     assert pickle.loads(pickle.dumps(plan)) == plan == copy.deepcopy(plan)
+
+
+def test_what_the_verbs_say():
+    task = op.kernels.KernelEvolution(op.kernels.MLP(1), DATA)
+    with pytest.raises(UnknownArgument, match=r"gaussian\(\) has no argument `coutn`. Did you "):
+        op.data.gaussian(coutn=3, dimension=2)
+    with pytest.raises(UnknownArgument, match=r"solve\(\) has no argument `sede`. .* 'seed'"):
+        op.solve(task, sede=1)
+    for wrong, right in (("widht", "width"), ("sede", "seed"), ("parametrisation", "param")):
+        with pytest.raises(UnknownArgument, match=f"networks.* `width`.* '{right}"):
+            op.simulate(task, seeds=1, **{wrong: 8})
+
+
+def test_every_public_name_looks_at_its_keywords():
+    page = Path(__file__).parent / "faces.py"
+    done = subprocess.run([sys.executable, str(page)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

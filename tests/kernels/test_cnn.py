@@ -40,18 +40,29 @@ def test_what_cannot_be_asked_for():
     data = op.data.gaussian(count=3, dimension=7)
     with pytest.raises(InvalidProblem, match=r"1 x 2 x 3 .* dimension 7"):
         op.kernels.KernelEvolution(network, data)
-    save = op.SavePlan(two_time=True)
-    single, linear = CNN(1, shape=1, channels=3, kernel_size=1), CNN(1, "linear", shape=3)
-    for task in (problem(CNN(1, shape=3)), problem(single), problem(linear)):
-        with pytest.raises(UnsupportedCombination, match="two steps"):
-            op.solve(task, save=save, progress=False)
-        with pytest.raises(UnsupportedCombination, match="two steps"):
-            op.simulate(task, width=8, seeds=1, save=save, progress=False)
     task = problem(CNN(1, shape=3))
     with pytest.raises(UnsupportedCombination, match="standard"):
         op.simulate(task, width=8, seeds=1, parameterization="standard", progress=False)
     with pytest.raises(UnsupportedCombination, match="CNN"):
         op.solve(task, op.kernels.Alternating(), progress=False)
+
+
+@pytest.mark.parametrize("readout", ["pooled", "flattened"])
+def test_two_steps_at_one_time_are_the_kernels_of_that_step(readout):
+    network = CNN(2, "linear", shape=3, readout=readout)
+    data = op.data.gaussian(count=3, dimension=3, test_count=1, seed=1)
+    labelled = op.data.from_arrays(data.x, np.eye(3)[:, :2], data.x_test, None)
+    task = op.kernels.KernelEvolution(network, labelled, learning_rate=0.3, steps=4, loss="squared")
+    save = op.SavePlan(steps=(0, 3), two_time=True, fields_at=(3,))
+    exact = op.solve(task, save=save, progress=False)
+    trained = op.simulate(task, width=8, seeds=1, save=save, progress=False, precision="float64")
+    for result in (exact, trained.dataset.isel(width=0, seed=0)):
+        for name in ("Phi", "G"):
+            two = result[f"{name}_two"]
+            assert two.dims == ("layer", "time", "time_", *result[name].dims[2:])
+            at_once = np.einsum("lttxy...->tlxy...", two.values)
+            np.testing.assert_allclose(at_once, result[name].values, atol=1e-10)
+    assert trained["h"].dims == ("field_time", "layer", "sample", "position", "neuron")
 
 
 def test_positions_that_filters_look_at():

@@ -32,6 +32,9 @@ def test_flow_of_the_static_kernel_is_an_exponential():
     exact = np.stack([DATA.y - expm(-tangent * t / 3) @ DATA.y for t in TIMES])
     gap = np.abs(theory["f"].values - exact).max()
     assert gap < theory.diagnostics["step_error"] <= 1e-3
+    # The last refinement stands in the error that is shown and compared.
+    assert gap < theory.error("f").values.max() <= 1e-3 * np.abs(exact).max()
+    assert theory["loss_bias"].attrs["long_name"] == f"bias of {theory['loss'].attrs['long_name']}"
     assert theory.verdict is Verdict.CONVERGED
     assert theory["time"].values.tolist() == list(range(7))
     # Descent with the steps as given is far from the flow.
@@ -69,6 +72,8 @@ def test_the_estimate_counts_the_divided_steps():
     )
     steps = sum(19 * division + 1 for division in (1, 2, 4, 8))
     assert all_of_them.seconds == pytest.approx(one.seconds * steps / 20)
+    # Each division is another number of steps, hence another program.
+    assert all_of_them.compilation == 4 * one.compilation > 0
 
 
 @pytest.mark.parametrize("depth", [1, pytest.param(2, marks=pytest.mark.validate)])

@@ -14,6 +14,8 @@ from orderparam.errors import (
     UnsupportedCombination,
 )
 from orderparam.kernels import MLP, Batches, ResNet
+from orderparam.kernels.methods.perturbation import _biases
+from orderparam.kernels.theory.pack import Trajectory
 from orderparam.results import Verdict
 
 
@@ -157,7 +159,7 @@ def away(first, second, name):
 
 def test_alternating_sampling_is_a_second_route():
     causal = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-5), progress=False)
-    settings = {"samples": 512, "replicates": 4, "tolerance": 1e-5}
+    settings = {"samples": 512, "replicates": 4, "tolerance": 1e-5, "accuracy": 0.1}
     alternating = op.solve(SMALL, op.kernels.Alternating(**settings), progress=False)
     assert alternating.verdict is Verdict.CONVERGED
     residuals = np.array(alternating.diagnostics["residuals"][0])
@@ -179,6 +181,14 @@ def test_alternating_sampling_says_when_it_has_not_converged():
     first, second = (op.solve(SMALL, m, progress=False, throw=False) for m in (few, damped))
     assert first.verdict is second.verdict is Verdict.NOT_CONVERGED
     assert not np.array_equal(first["f"], second["f"])
+    # What the last round still changed is a bias, in units of the largest value at each time.
+    change = max(history[-1] for history in first.diagnostics["residuals"])
+    largest = np.abs(first["f"].values).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(first["f_bias"], np.broadcast_to(change * largest, first["f"].shape))
+    assert (first.error("f") >= first["f_bias"]).all()
+    enough = op.kernels.Alternating(samples=64, replicates=2, tolerance=1e-2)
+    with pytest.raises(NotConverged, match=r"asked for: 0\.01.* raise `samples`"):
+        op.solve(SMALL, enough, progress=False)
 
 
 def test_alternating_sampling_refuses_what_it_cannot_do():
@@ -206,6 +216,17 @@ def second_order(problem, small=0.02):
         n: (16 * (near[n] - lazy[n]) - (far[n] - lazy[n])).values / (12 * small**2)
         for n in ("f", "Phi", "G", "ntk")
     }
+
+
+def test_the_error_of_the_first_kernel_is_a_bias_of_perturbation():
+    values = {n: np.ones((2, 3, 1)) for n in ("f",)}
+    values |= {n: np.ones((2, *s)) for n, s in (("Phi", (2, 3, 3)), ("G", (2, 3, 3)),
+                                                ("ntk", (3, 3)))}  # fmt: skip
+    nothing = {name: np.zeros_like(value) for name, value in values.items()}
+    runs = [Trajectory(values, 0.0)]
+    for quadrature, expected in ((0.0, 0.0), (0.05, 0.05)):
+        bias = _biases(replace(SMALL, steps=2), runs, nothing, quadrature)
+        np.testing.assert_allclose(bias["ntk"], expected)
 
 
 def test_perturbation_of_a_linear_network_is_exact():

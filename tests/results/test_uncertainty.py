@@ -7,6 +7,7 @@ from scipy import stats
 import orderparam as op
 from orderparam.errors import InvalidProblem
 from orderparam.results import Coordinate, Variable, Verdict, build_solution
+from orderparam.results.uncertainty import relative_bias
 
 
 def built(kind, variables, replicates, coords):
@@ -60,3 +61,20 @@ def test_a_known_bias_is_no_disagreement():
     networks = built("experiment", {"loss": runs}, 4, labels)
     assert op.compare(theory(1e-4, None), networks).verdict == "fail"
     assert op.compare(theory(1e-4, 0.03), networks).verdict == "pass"
+
+
+def test_one_relative_error_is_that_of_the_largest_value():
+    values = np.array([[1.0, -4.0], [0.5, np.nan]])
+    found = relative_bias(values, np.array([0.1, 0.2]))
+    np.testing.assert_allclose(found, [[0.4, 0.4], [0.1, 0.1]])
+    np.testing.assert_allclose(relative_bias(values[:, 1], np.array([0.1, 0.2])), [0.4, 0.0])
+
+
+def test_biases_of_mixtures_are_their_quadrature_and_residual():
+    task = op.mixtures.MixtureERM(op.mixtures.isotropic(2), "squared", "l2", 0.1, alpha=2.0)
+    theory = op.solve(task, progress=False)
+    relative = np.hypot(theory["quadrature_error"], theory["residual"]).values
+    largest = np.abs(theory["Q"].values).max()
+    np.testing.assert_allclose(theory["Q_bias"], np.full(2, relative * largest))
+    assert (theory.error("test_error") >= theory["test_error_bias"]).all()
+    assert "residual_bias" not in theory

@@ -11,11 +11,13 @@ from orderparam.results import Solution
 from orderparam.results.sizes import size_of
 from orderparam.results.uncertainty import replicates
 from orderparam.support.arguments import instance, probability, sequence, text
+from orderparam.support.keywords import known_keywords
 
 # Above this ratio of standard error to size, agreement says too little to count as a pass.
 _TOO_UNCERTAIN = 0.1
 
 
+@known_keywords
 def compare(
     theory: Solution,
     experiment: Solution,

@@ -13,6 +13,7 @@ from orderparam.plots import FigureKind
 from orderparam.results import Finding, Pair, Solution, Source, Verdict
 from orderparam.support.arguments import function, instance, refuse, sequence, text
 from orderparam.support.keywords import KnownKeywords
+from orderparam.support.later import Figure
 from orderparam.support.memory import require_memory
 from orderparam.support.settings import library_settings
 
@@ -22,14 +23,25 @@ Claim = Callable[[Sequence[Pair]], list[Finding]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Predicted cost of a solve: `memory` in bytes, `seconds` of run time after compilation."""
+    """Predicted cost of a solve, a guess for one core of a usual machine.
+
+    Args:
+        memory: Bytes.
+        seconds: Time of the run after compilation.
+        compilation: Seconds of compilation, which the first solve of a kind in a process needs:
+            measured on one core for each method, within a factor of two or three elsewhere.
+    """
 
     memory: int
     seconds: float
+    compilation: float = 0.0
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"about {self.memory / 2**20:.0f} MiB and {self.seconds:.1f} s"
+        times = f"{self.seconds:.1f} s"
+        if self.compilation:
+            times += f", and {self.compilation:.0f} s of compilation the first time"
+        return f"about {self.memory / 2**20:.0f} MiB and {times}"
 
 
 class Method(KnownKeywords, eqx.Module):
@@ -48,7 +60,7 @@ class Method(KnownKeywords, eqx.Module):
 
     @abc.abstractmethod
     def estimate(self, problem: Any, save: SavePlan) -> Estimate:
-        """Predict memory and time before any work starts."""
+        """Predict memory, time and compilation before any work starts."""
 
     @abc.abstractmethod
     def config(self) -> Mapping[str, Any]:
@@ -151,6 +163,7 @@ class Family:
         symbols: Symbols of what a study can vary, by the path of the key.
         claims: Claims that a study can check, by name.
         citations: The works that results cite, by key.
+        overview: Draws one result on a page, for `Solution.plot`; `None` for plain curves.
         renamed: Old spellings of values of the problem, by field, with the new ones. Files written
             before version 0.2 are read with them.
     """
@@ -162,6 +175,7 @@ class Family:
     symbols: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     citations: Mapping[str, Source] = field(default_factory=dict)
+    overview: Callable[[Solution], Figure] | None = None
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from orderparam.data.normalise import NORMALISATIONS
 from orderparam.data.unpickle import read_dict
 from orderparam.errors import CorruptFile, InvalidProblem
 from orderparam.support.arguments import checked_path, integer, is_there, one_of
+from orderparam.support.keywords import known_keywords
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -26,6 +27,7 @@ LARGEST_BATCH = 2**26  # bytes; a batch of CIFAR-10 has half as many
 Pool = tuple[UInt8[np.ndarray, "image pixel"], Int[np.ndarray, " image"]]
 
 
+@known_keywords
 def cifar10(
     folder: str | os.PathLike[str],
     classes: Sequence[int] = (0, 1),

@@ -9,8 +9,10 @@ from orderparam.data.dataset import Data
 from orderparam.data.images import class_order, classified, take
 from orderparam.data.normalise import NORMALISATIONS
 from orderparam.support.arguments import integer, one_of
+from orderparam.support.keywords import known_keywords
 
 
+@known_keywords
 def digits(
     classes: Sequence[int] = (0, 1),
     count: int = 20,

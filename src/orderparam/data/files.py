@@ -13,10 +13,12 @@ from orderparam.data.dataset import Data
 from orderparam.data.normalise import NORMALISATIONS, normalise
 from orderparam.errors import CorruptFile, InvalidProblem
 from orderparam.support.arguments import checked_path, integer, is_there, one_of, text
+from orderparam.support.keywords import known_keywords
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # x, y, and for test
 
 
+@known_keywords
 def from_arrays(
     x: ArrayLike,
     y: ArrayLike,
@@ -54,6 +56,7 @@ def from_arrays(
     return Data(train, raw.y, test, raw.y_test, raw.name)
 
 
+@known_keywords
 def from_file(
     path: str | os.PathLike[str],
     target: str = "y",

@@ -10,6 +10,7 @@ from orderparam.data.dataset import Data
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import at_least_zero, integer, one_line, one_of
 from orderparam.support.arrays import vector
+from orderparam.support.keywords import known_keywords
 from orderparam.support.memory import require_numbers
 
 # Streams of random numbers: what one part draws never moves another.
@@ -19,6 +20,7 @@ COPIES = 2
 """Of the inputs, while they are checked."""
 
 
+@known_keywords
 def gaussian(
     count: int, dimension: int, test_count: int = 0, labels: str = "balanced", seed: int = 0
 ) -> Data:
@@ -56,6 +58,7 @@ def gaussian(
     return Data(x, y, x_test, y_test, name=f"gaussian, {labels} labels")
 
 
+@known_keywords
 def teacher(
     count: int,
     dimension: int,

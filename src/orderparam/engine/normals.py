@@ -2,8 +2,8 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtri
-from scipy.stats import qmc
+
+from orderparam.support.later import special, stats
 
 BLOCK = 64
 """Coordinates per scrambled Sobol block."""
@@ -36,8 +36,8 @@ def _block(
     seed: tuple[int, ...], index: int, samples: int
 ) -> Float[np.ndarray, "coordinates samples"]:
     rng = np.random.default_rng([*seed, index])
-    points = qmc.Sobol(BLOCK, scramble=True, rng=rng).random(samples)
+    points = stats.qmc.Sobol(BLOCK, scramble=True, rng=rng).random(samples)
     points = points[rng.permutation(samples)]
     # A scrambled point can be exactly 0, whose normal quantile is minus infinity.
     tiny = 0.5**40
-    return ndtri(np.clip(points, tiny, 1 - tiny)).T.copy()
+    return special.ndtri(np.clip(points, tiny, 1 - tiny)).T.copy()

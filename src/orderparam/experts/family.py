@@ -3,6 +3,7 @@
 from orderparam.contract import Family, Kind
 from orderparam.experts.evidence.claims import CLAIMS
 from orderparam.experts.evidence.figures import FIGURES, SYMBOLS
+from orderparam.experts.evidence.overview import overview
 from orderparam.experts.experiment.simulate import simulate_ladder, simulate_transfer, simulate_trap
 from orderparam.experts.methods.counting import Counting
 from orderparam.experts.problem import Ladder, Transfer
@@ -38,4 +39,5 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    overview=overview,
 )

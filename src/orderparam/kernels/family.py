@@ -3,6 +3,7 @@
 from orderparam.contract import Family, Kind
 from orderparam.kernels.evidence.claims import CLAIMS
 from orderparam.kernels.evidence.figures import FIGURES, SYMBOLS
+from orderparam.kernels.evidence.overview import overview
 from orderparam.kernels.experiment.simulate import simulate
 from orderparam.kernels.methods.default import default_method
 from orderparam.kernels.problem import KernelEvolution
@@ -63,4 +64,5 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    overview=overview,
 )

@@ -64,9 +64,10 @@ over pairs of positions and `G` sums over them, for the flattened one over equal
 
 
 def row_shape(problem: KernelEvolution, name: str) -> tuple[int, ...]:
-    """What the rows of a field hold behind the sample: outputs of backward fields, positions."""
-    outputs = problem.data.outputs if name in ("z", "g") else 1
-    return tuple(n for n in (outputs, problem.network.positions) if n > 1)
+    """What rows hold behind the sample: outputs where these are of backward fields; positions."""
+    outputs = problem.data.outputs if name in ("z", "G_two") else 1
+    positions = problem.network.positions if name in ("h", "z") else 1
+    return tuple(n for n in (outputs, positions) if n > 1)
 
 
 def variable(

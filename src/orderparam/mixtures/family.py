@@ -3,6 +3,7 @@
 from orderparam.contract import Family, Kind
 from orderparam.mixtures.evidence.claims import CLAIMS
 from orderparam.mixtures.evidence.figures import FIGURES, SYMBOLS
+from orderparam.mixtures.evidence.overview import overview
 from orderparam.mixtures.experiment.messages import simulate_messages
 from orderparam.mixtures.experiment.simulate import simulate_fits
 from orderparam.mixtures.methods.default import default_method
@@ -80,5 +81,6 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    overview=overview,
     renamed={"loss": RENAMED_LOSSES},
 )

@@ -34,12 +34,13 @@ def variable(
     values: Float[np.ndarray, "..."],
     se: Float[np.ndarray, "..."] | None = None,
     leading: tuple[str, ...] = (),
+    bias: Float[np.ndarray, "..."] | None = None,
 ) -> Variable:
     """A variable of the glossary, with extra `leading` dimensions where a result has them."""
     dims, meaning, symbol = GLOSSARY[name]
     if outputs(problem) == 1:
         dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
-    return Variable((*leading, *dims), values, meaning, symbol, se=se)
+    return Variable((*leading, *dims), values, meaning, symbol, se=se, bias=bias)
 
 
 def coordinates(problem: MixtureERM) -> dict[str, Coordinate]:

@@ -24,11 +24,12 @@ from orderparam.support.arguments import (
     text,
     truth,
 )
+from orderparam.support.keywords import KnownKeywords, known_keywords
 from orderparam.support.spelling import nearest
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(KnownKeywords):
     """An elementwise function φ, usable in compiled programs.
 
     Args:
@@ -103,6 +104,7 @@ def _gelu(h: Array) -> Array:
     return h * (1 + jax.lax.erf(h / math.sqrt(2))) / 2
 
 
+@known_keywords
 def scaled_tanh(beta: float) -> Activation:
     """The activation tanh(βh)/β, which has slope 1 at the origin and saturates at 1/β.
 
@@ -136,6 +138,7 @@ _NAMED = {known.name: known for known in _ALL}
 _OTHER_NAMES = {"swish": "silu", "identity": "linear", "sine": "sin", "cosine": "cos"}
 
 
+@known_keywords
 def activation(spec: Activation | str | Callable[[Array], Array]) -> Activation:
     """Turn a name, a function or an activation into an activation.
 

@@ -3,6 +3,7 @@
 from orderparam.contract import Family, Kind
 from orderparam.online.evidence.claims import CLAIMS
 from orderparam.online.evidence.figures import FIGURES, SYMBOLS
+from orderparam.online.evidence.overview import overview
 from orderparam.online.experiment.simulate import OPTIONS, simulate_students
 from orderparam.online.methods.ode import OverlapODE
 from orderparam.online.model.activations import RENAMED
@@ -53,5 +54,6 @@ FAMILY = Family(
     symbols=SYMBOLS,
     claims=CLAIMS,
     citations=CITATIONS,
+    overview=overview,
     renamed={"activation": RENAMED},
 )

@@ -47,16 +47,18 @@ def variable(
     values: np.ndarray,
     leading: tuple[str, ...],
     se: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
 ) -> Variable:
-    """A variable of the glossary; `values` and `se` have axes `leading`, `replicate`, its own."""
+    """A variable of the glossary; all arrays have axes `leading`, `replicate`, its own."""
     dims, meaning, symbol = GLOSSARY[name]
     if problem.start.draws is None:
         values = np.squeeze(values, axis=len(leading))
         se = None if se is None else np.squeeze(se, axis=len(leading))
+        bias = None if bias is None else np.squeeze(bias, axis=len(leading))
     else:
         leading = (*leading, "replicate")
     units = "samples/N" if name.endswith("_time") else ""
-    return Variable((*leading, *dims), values, meaning, symbol, units, se)
+    return Variable((*leading, *dims), values, meaning, symbol, units, se, bias=bias)
 
 
 def constants(problem: TeacherStudent) -> dict[str, Variable]:

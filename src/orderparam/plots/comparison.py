@@ -30,7 +30,7 @@ def comparison_figure(pair: Pair, name: str, verdict: str) -> Figure:
     meaning = pair.theory[name].attrs.get("long_name", name)
     if pair.theory[name].ndim == 1 and curve_axis(pair.theory[name])[0].dtype.kind in "if":
         _curves(axes[0, 0], pair, name)
-        note = "bands: theory ± 2 standard errors; runs, lowest to highest over seeds"
+        note = "bands: theory ± 2 errors (sampling and bias); runs, lowest to highest over seeds"
     else:
         _points(axes[0, 0], pair, name)
         note = "points: every saved entry; bars: standard deviation over seeds"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from orderparam.plots.style import DIVERGING
-from orderparam.support.later import Axes, Figure, mpl_colors
+from orderparam.support.later import Axes, Figure, mpl_colors, mpl_ticker
 
 
 def heat_maps(
@@ -38,6 +38,7 @@ def heat_maps(
         image = panel.imshow(
             matrix, cmap=DIVERGING, norm=scale, interpolation="nearest", aspect="equal"
         )
+        _count_on(panel)
         for boundary in boundaries:
             panel.axhline(boundary - 0.5, color="black", linewidth=0.6)
             panel.axvline(boundary - 0.5, color="black", linewidth=0.6)
@@ -46,3 +47,32 @@ def heat_maps(
     if image is not None:
         bar = figure.colorbar(image, ax=list(axes), shrink=0.85, pad=0.015, aspect=18)
         bar.set_label(label)
+
+
+def time_map(
+    figure: Figure,
+    axes: Axes,
+    times: Shaped[np.ndarray, " time"],
+    kernel: Float[np.ndarray, "time time"],
+    label: str,
+) -> None:
+    """Draw a matrix over pairs of steps, with a colour bar over its own range.
+
+    Args:
+        figure: Holds the axes.
+        axes: Where to draw.
+        times: The steps, which need not be evenly spaced.
+        kernel: Its entries, rows upwards.
+        label: Symbol of the entries, written at the colour bar.
+    """
+    image = axes.pcolormesh(times, times, kernel, cmap="viridis", shading="nearest")
+    image.set_rasterized(True)
+    _count_on(axes)
+    axes.set(xlabel="step $s$", ylabel="step $t$", aspect="equal")
+    figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02).set_label(label)
+
+
+def _count_on(axes: Axes) -> None:
+    """Ticks at whole numbers: samples and steps have no halves."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(mpl_ticker.MaxNLocator("auto", integer=True))

@@ -2,8 +2,9 @@
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,9 @@ from orderparam.results.uncertainty import quantities, total_error
 from orderparam.results.verdict import Verdict
 from orderparam.support.arguments import checked_path
 from orderparam.support.reading import parsed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _NEEDED = (
     *("family", "kind", "problem", "method", "seed", "verdict", "message"),
@@ -123,6 +127,24 @@ class Solution:
     def __contains__(self, name: object) -> bool:
         """Whether there is a variable, standard error or coordinate of that name."""
         return name in self._dataset.variables
+
+    def plot(self) -> "Figure":
+        """The result on one page, as its family draws it, with error bands.
+
+        Kernels: losses, alignment, kernels before and after training, two-time kernels and
+        densities of fields where they were kept. Mixtures: errors and loss along what was varied.
+        One-pass SGD: loss and overlaps over time. Experts: the exponents. A family without a
+        figure of its own: every variable over time. Of an experiment, the mean over seeds and the
+        range.
+
+        Returns:
+            A figure, neither shown nor saved; a notebook shows it, `savefig` writes it.
+
+        Raises:
+            UnsupportedCombination: If nothing in the result varies.
+        """
+        # Families stand above results; the registry is where they are found by name.
+        return import_module("orderparam.families").overview(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one NetCDF file, complete or not at all; an older file is replaced at the end.

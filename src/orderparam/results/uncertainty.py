@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from orderparam.support.later import special
 
@@ -34,6 +35,25 @@ def total_error(dataset: xr.Dataset, name: str) -> xr.DataArray:
     if "bias" in variable.attrs:
         total = np.hypot(total, dataset[variable.attrs["bias"]].transpose(*variable.dims).values)
     return variable.copy(data=total).drop_attrs()
+
+
+def relative_bias(
+    values: Float[np.ndarray, "..."], error: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """One relative error on all entries, in units of the largest finite one.
+
+    Args:
+        values: A variable.
+        error: Relative errors along its first axes; entries behind these share one.
+
+    Returns:
+        Biases of the shape of `values`.
+    """
+    spread = error.reshape(*error.shape, *(1,) * (values.ndim - error.ndim))
+    behind = tuple(range(error.ndim, values.ndim))
+    finite = np.where(np.isfinite(values), np.abs(values), 0.0)
+    size = finite.max(axis=behind, keepdims=True) if behind else finite
+    return np.broadcast_to(spread * size, values.shape).copy()
 
 
 def replicates(dataset: xr.Dataset) -> int:

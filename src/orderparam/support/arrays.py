@@ -65,6 +65,16 @@ def vector(name: str, value: Any, length: int) -> Float[np.ndarray, " sample"]:
     return found
 
 
+def require_no_mask(name: str, value: Any) -> None:
+    """Refuse masked arrays where other packages read the numbers, which drop the mask."""
+    try:
+        masked = _has_mask(value) or isinstance(np.asanyarray(value), np.ma.MaskedArray)
+    except Exception:  # no array at all, which the other package says in its own words
+        return
+    if masked:
+        raise refuse(name, value, "an array without a mask", "fill or drop the masked entries")
+
+
 def _read(name: str, value: Any) -> np.ndarray:
     """The numbers as NumPy reads them, refused where they are none."""
     if isinstance(value, bytes | bytearray | memoryview):

@@ -15,6 +15,7 @@ import jax
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from orderparam.support.arguments import checked_path
+from orderparam.support.keywords import known_keywords
 from orderparam.support.program_folder import ProgramFolder
 
 VARIABLE = "ORDERPARAM_CACHE"
@@ -29,6 +30,7 @@ _kept: dict[str, ProgramFolder] = {}
 _JAX_OWN: dict[str, Any] = {}
 
 
+@known_keywords
 def keep_compiled(path: str | os.PathLike[str] | None = None) -> Path | None:
     r"""Keep compiled programs on the disk, so that later processes need not compile them again.
 

@@ -24,6 +24,7 @@ from orderparam.experts.theory.exponents import Exponent, judge_all
 from orderparam.plots import export
 from orderparam.results import Solution
 from orderparam.results.files import atomic_write
+from orderparam.support.keywords import known_keywords
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class CoordinateCheck:
         return place
 
 
+@known_keywords
 def coordinate_check(
     builder: Builder,
     *,

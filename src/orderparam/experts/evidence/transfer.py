@@ -18,6 +18,7 @@ from orderparam.experts.theory.optimum import Optimum, find_optimum
 from orderparam.plots import export
 from orderparam.plots.style import describe, panels, styled
 from orderparam.results.files import atomic_write
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import Figure
 
 
@@ -113,6 +114,7 @@ class LearningRateTransfer:
         return place
 
 
+@known_keywords
 def learning_rate_transfer(
     builder: Builder,
     *,

@@ -17,11 +17,12 @@ from orderparam.support.arguments import (
     refuse,
     several,
 )
+from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
 
 
 @dataclass(frozen=True)
-class Setup:
+class Setup(KnownKeywords):
     """One model of a ladder, ready to be trained.
 
     Args:

@@ -1,6 +1,5 @@
 """Making a plan from the names and shapes of a model's parameters."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -30,10 +29,13 @@ from orderparam.experts.rules.shape import Shape, checked_shape, infer_regime, r
 from orderparam.experts.rules.sharing import expert_groups
 from orderparam.experts.rules.sizes import check_sizes
 from orderparam.support.arguments import instance, optional, refuse
+from orderparam.support.keywords import known_keywords
+from orderparam.support.notices import notice
 
 Kind = TypeVar("Kind", bound=ScalingPlan)
 
 
+@known_keywords
 def plan_from_shapes(
     shapes: Shapes,
     rules: RoleRules,
@@ -101,7 +103,7 @@ def plan_from_shapes(
     if groups is not None:
         found += sharing_warning(recipe, regime, groups)
     for warning in found:
-        warnings.warn(warning, ScalingWarning, stacklevel=3)
+        notice(warning, ScalingWarning)
     return kind(
         base=base,
         target=target,

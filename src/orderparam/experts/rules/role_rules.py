@@ -90,7 +90,7 @@ class Match:
     key: str
 
 
-class RoleRules:
+class RoleRules(KnownKeywords):
     """Patterns and roles, in order: the first pattern that fits a name decides.
 
     In a pattern `*` stands for any text, and `{expert}` for the number of an expert that is a

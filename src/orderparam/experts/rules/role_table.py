@@ -10,6 +10,7 @@ from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.role_rules import Role, RoleRules
 from orderparam.experts.rules.rows import ROWS
 from orderparam.experts.rules.shape import Shape, checked_shape
+from orderparam.support.keywords import known_keywords
 
 _FIXED = 1  # stands for sizes that do not scale, such as the number of outputs
 _EXPERTS = ("router", "router_bias", "expert_in", "expert_out", "expert_in_bias", "expert_out_bias")
@@ -20,6 +21,7 @@ _NO_ATTENTION = (
 _LEFT_OUT = ("frozen", "tied_embedding", "low_rank_in", "low_rank_out")
 
 
+@known_keywords
 def role_table(base: Shape, target: Shape, **choices: Any) -> ScalingPlan:
     """A plan with one parameter for each role that the shapes have.
 

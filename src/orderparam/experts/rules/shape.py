@@ -7,7 +7,7 @@ from typing import Any
 
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import instance, integer, refuse
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
 
 REGIMES = ("dense", "I", "II", "III", "mixed")
 _TOLERANCE = 0.15
@@ -147,6 +147,7 @@ class Growth(KnownKeywords):
     expert_width: float
 
 
+@known_keywords
 def infer_regime(base: Shape, target: Shape) -> Growth:
     """The scaling regime that leads from `base` to `target`.
 

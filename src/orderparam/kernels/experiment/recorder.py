@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 
 from orderparam.contract import SavePlan
 from orderparam.errors import Diverged
-from orderparam.kernels.experiment.training import Observation
+from orderparam.kernels.experiment.training import Observation, is_pooled
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.support.memory import require_memory
 
@@ -57,6 +57,7 @@ class Recorder:
         shapes = {"f": (W, R, T, S, C), "Phi": (W, R, T, L, S, S)}
         shapes |= {"G": (W, R, T, L, S * C, S * C), "loss": (W, R, T)}
         A = problem.network.positions
+        self._positions, self._pooled = A, is_pooled(problem.network)
         if A > 1:
             shapes["ntk"] = (W, R, T, S * C, S * C)
         kinds = dict.fromkeys(shapes, "float64")
@@ -118,13 +119,27 @@ class Recorder:
         for name, fields in zip(
             ("Phi_two", "G_two"), zip(*self._pending, strict=True), strict=True
         ):
-            per_run = np.stack(fields, axis=2)
-            runs, layers, times, samples, width = per_run.shape
-            flat = per_run.reshape(runs, layers, times * samples, width)
-            kernel = flat @ flat.swapaxes(-1, -2) / width
+            per_run = np.stack([self._seen(field) for field in fields], axis=2)
+            runs, layers, times, samples, entries = per_run.shape
+            flat = per_run.reshape(runs, layers, times * samples, entries)
+            kernel = flat @ flat.swapaxes(-1, -2) / members.width
+            if name == "Phi_two":
+                kernel /= self._positions ** (2 if self._pooled else 1)
             kernel = kernel.reshape(runs, layers, times, samples, times, samples)
             self._arrays[name][members.slot] = kernel.swapaxes(3, 4)
         self._pending.clear()
+
+    def _seen(
+        self, field: Float[np.ndarray, "run layer row neuron"]
+    ) -> Float[np.ndarray, "run layer sample entry"]:
+        """What a readout sees of a sample: the sum over positions, or every position's neurons."""
+        runs, layers, _, width = field.shape
+        places = field.reshape(runs, layers, -1, self._positions, width)
+        return (
+            places.sum(axis=3)
+            if self._pooled
+            else places.reshape(runs, layers, -1, width * self._positions)
+        )
 
     def _keep_fields(self, members: Members, k: int, observed: Observation) -> None:
         place = sorted(set(self._save.fields_at)).index(self._grid[k])

@@ -13,7 +13,6 @@ from orderparam.kernels.experiment.variables import label_coordinates, label_var
 from orderparam.kernels.model.cnn import CNN
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.flow import with_small_steps
-from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution, Verdict, build_solution
 from orderparam.support.arguments import integer, one_of, sizes_and_runs
 from orderparam.support.memory import require_numbers
@@ -65,8 +64,8 @@ def simulate_networks(
 
     Raises:
         InvalidProblem: If an argument is outside its range.
-        UnsupportedCombination: If two-time kernels or the standard parameterization are asked for
-            of a convolutional network.
+        UnsupportedCombination: If the standard parameterization is asked for of a convolutional
+            network.
         CapacityExceeded: If what is to be kept does not fit in memory.
         Diverged: If a network leaves the finite numbers.
 
@@ -83,7 +82,6 @@ def simulate_networks(
     parameterization = _defined(parameterization, problem)
     _require_room(problem, sizes, runs)
     plan = SavePlan() if save is None else save
-    require_few_fields(problem, plan)
     grid = plan.grid(problem.steps)
     began = time.perf_counter()
     arrays, device = train_networks(

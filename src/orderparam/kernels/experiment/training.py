@@ -189,7 +189,7 @@ def observe(weights: Weights, task: Task) -> Observation:
 
         g, z = field(0), field(1)
         ntk = _tangent(weights, task) if shape else None
-        pairs = h.shape[2] ** 2 if _pooled(network) else h.shape[2]
+        pairs = h.shape[2] ** 2 if is_pooled(network) else h.shape[2]
         Phi, G = _kernel(network, phi) / pairs, _kernel(network, g)
         h, phi, z, g = (a.reshape(len(a), -1, width) for a in (h, phi, z, g))
         return Observation(f, Phi, G, ntk, h, phi, z, g)
@@ -201,7 +201,8 @@ def _rows(a: Float[Array, "layer row neuron *shape"]) -> Float[Array, "layer row
     return a.reshape(*a.shape[:3], -1).swapaxes(2, 3)
 
 
-def _pooled(network: Network) -> bool:
+def is_pooled(network: Network) -> bool:
+    """Whether readouts see sums over positions; without convolution there is one position."""
     return not isinstance(network, CNN) or network.readout == "pooled"
 
 
@@ -209,7 +210,7 @@ def _kernel(
     network: Network, a: Float[Array, "layer row position neuron"]
 ) -> Float[Array, "layer row row"]:
     """Average over neurons of products, summed over two positions if pooled, else over equal."""
-    if _pooled(network):
+    if is_pooled(network):
         a = a.sum(axis=2, keepdims=True)
     return jnp.einsum("lman,lkan->lmk", a, a) / a.shape[-1]
 

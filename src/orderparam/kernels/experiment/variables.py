@@ -14,7 +14,8 @@ from orderparam.results import Coordinate, Variable
 
 _RUNS = ("width", "seed")
 _MEASURED = ("f", "Phi", "G", "loss")
-_ROWS = {"G_two": ("g", (5, 6)), "h": ("h", (2,)), "z": ("z", (2,))}
+_ROWS = {"Phi_two": (5, 6), "G_two": (5, 6), "h": (2,), "z": (2,)}
+"""Axes of what is kept whose entries are samples with what else a row holds."""
 
 
 def label_variables(
@@ -32,10 +33,9 @@ def label_variables(
     for name, value in complete.items():
         complete[name] = value = np.array(value)
         value[~arrays["run_valid"]] = np.nan  # no run, no alignment either
-    for name in ("Phi_two", "G_two", "h", "z"):
+    for name, axes in _ROWS.items():
         if name in arrays:
-            field, axes = _ROWS.get(name, ("phi", ()))
-            complete[name] = _by_row(arrays[name], row_shape(problem, field), axes)
+            complete[name] = _by_row(arrays[name], row_shape(problem, name), axes)
     labelled = {
         name: variable(problem, name, value, leading=() if name in ("h", "z") else _RUNS)
         for name, value in complete.items()

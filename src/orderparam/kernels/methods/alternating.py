@@ -1,7 +1,7 @@
 """The alternating method: guess all kernels, sample the fields, recompute the kernels, repeat."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -15,11 +15,12 @@ from orderparam.errors import CapacityExceeded, Diverged
 from orderparam.kernels.methods.alternating_ends import constants, count_events, first_guess, saved
 from orderparam.kernels.methods.alternating_round import CHUNK, Order, advance
 from orderparam.kernels.problem import KernelEvolution
+from orderparam.kernels.theory.diagnosis import relative_biases
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times, require_plain
 from orderparam.results import Solution, Verdict
-from orderparam.support.arguments import fraction, integer, probability, truth
+from orderparam.support.arguments import fraction, integer, positive, probability, truth
 from orderparam.support.arguments import refuse as refused
 from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
@@ -50,6 +51,10 @@ class Alternating(KernelMethod):
             overflow.
         rounds: Most rounds.
         response: Keep the response terms.
+        accuracy: Error asked for, of predictions relative to their largest value and of kernels
+            relative to their size: sampling and what the last round still changed, together. Above
+            it the verdict is `error_too_large`. The bias of a finite number of draws, of order
+            1/S, is not estimated.
 
     Cost: O(L S (P T)^3) time per round, O(L P T (S + P T)) memory.
 
@@ -58,6 +63,7 @@ class Alternating(KernelMethod):
     """
 
     name: ClassVar[str] = "alternating"
+    compilation: ClassVar[tuple[float, float]] = (1.7, 0.6)
 
     samples: int = eqx.field(static=True)
     replicates: int = eqx.field(static=True)
@@ -65,6 +71,7 @@ class Alternating(KernelMethod):
     damping: float = eqx.field(static=True)
     rounds: int = eqx.field(static=True)
     response: bool = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Alternating(KernelMethod):
         damping: float = 0.0,
         rounds: int = 100,
         response: bool = True,
+        accuracy: float = 0.01,
     ) -> None:
         self.samples = integer("samples", samples, CHUNK)
         if self.samples % CHUNK:
@@ -84,10 +92,11 @@ class Alternating(KernelMethod):
         self.damping = fraction("damping", damping, "0 is usual")
         self.rounds = integer("rounds", rounds)
         self.response = truth("response", response)
+        self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
-        names = ("samples", "replicates", "tolerance", "damping", "rounds", "response")
+        names = ("samples", "replicates", "tolerance", "damping", "rounds", "response", "accuracy")
         return {"name": self.name, **{n: getattr(self, n) for n in names}}
 
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
@@ -112,22 +121,38 @@ class Alternating(KernelMethod):
         spent = time.perf_counter() - start
         runs = [Trajectory(saved(problem, order, save), spent / len(ends)) for order, _ in ends]
         worst = max(history[-1] for _, history in ends)
-        ok = worst <= self.tolerance
+        sampling = _sampling_error(runs)
+        mean = {n: np.mean([run.observed[n] for run in runs], axis=0) for n in runs[0].observed}
+        verdict, message = self._judged(worst, sampling)
         return pack_theory(
             problem,
             save,
             runs,
             method=self.config(),
             seed=seed,
-            verdict=Verdict.CONVERGED if ok else Verdict.NOT_CONVERGED,
-            message=f"The last round changed the kernels by at most {worst:.1e} of their size.",
+            verdict=verdict,
+            message=message,
+            biases=relative_biases(problem, mean, worst),
             diagnostics={
                 "replicates": self.replicates,
+                "sampling": sampling,
                 "rounds": [len(history) for _, history in ends],
                 "residuals": [history for _, history in ends],
                 "notes": [],
             },
         )
+
+    def _judged(self, change: float, sampling: float) -> tuple[Verdict, str]:
+        """Converged if the rounds are, and the errors as small as was asked for."""
+        message = f"The last round changed the kernels by at most {change:.1e} of their size."
+        if change > self.tolerance:
+            return Verdict.NOT_CONVERGED, message
+        error = float(np.hypot(change, sampling))
+        message += f" Error, sampling included: {error:.1e}; asked for: {self.accuracy:g}."
+        if error <= self.accuracy:
+            return Verdict.CONVERGED, message
+        most = "raise `samples` or `replicates`" if sampling > change else "lower `tolerance`"
+        return Verdict.ERROR_TOO_LARGE, f"{message} To lower it, {most}."
 
     def _require(self, problem: KernelEvolution, save: SavePlan) -> None:
         """Refuse what the scheme does not follow, and too many or too few draws for it."""
@@ -176,3 +201,15 @@ def _change(new: Array, old: Array) -> float:
     """Largest difference relative to the largest entry; zero where both vanish."""
     size = float(jnp.abs(new).max())
     return float(jnp.abs(new - old).max()) / size if size else float(jnp.abs(old).max())
+
+
+def _sampling_error(runs: Sequence[Trajectory]) -> float:
+    """Largest standard error, root mean square over entries, in units of the quantity's size."""
+    found = [0.0]
+    for name in ("f", "Phi", "G", "ntk"):
+        values = np.stack([run.observed[name] for run in runs])
+        error = values.std(axis=0, ddof=1) / len(runs) ** 0.5
+        size = np.abs(values).max() if name == "f" else np.sqrt(np.mean(values**2))
+        if size > 0:  # what vanishes is right as it is
+            found.append(float(np.sqrt(np.mean(error**2)) / size))
+    return max(found)

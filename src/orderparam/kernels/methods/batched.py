@@ -19,12 +19,14 @@ from orderparam.kernels.theory.program import layout
 from orderparam.kernels.theory.sizes import slots_of
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import instance, integer, positive, reals, truth
+from orderparam.support.keywords import known_keywords
 from orderparam.support.progress import progress as progress_bar
 from orderparam.support.settings import library_settings
 
 Point = tuple[float, float]
 
 
+@known_keywords
 def batched(
     problem: KernelEvolution,
     *,

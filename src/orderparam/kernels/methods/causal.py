@@ -25,7 +25,6 @@ from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.physics import BLOWN_UP
 from orderparam.kernels.theory.program import KernelProgram, layout
 from orderparam.kernels.theory.sizes import capacity_of, cost_of, slots_of
-from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, optional, positive, probability, truth
 from orderparam.support.memory import require_numbers
@@ -133,7 +132,6 @@ class Causal(KernelMethod):
     ) -> Solution:
         """Run all replicates, and one more at ten times the tolerance to see the truncation."""
         self.require(problem)
-        require_few_fields(problem, save)
         notes, active = look_ahead(problem)
         start = time.perf_counter()
         total = (self.replicates + 1) * problem.steps

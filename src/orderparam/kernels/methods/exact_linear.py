@@ -13,7 +13,6 @@ from orderparam.kernels.theory.diagnosis import ROUNDING, relative_biases
 from orderparam.kernels.theory.flow import KernelMethod
 from orderparam.kernels.theory.pack import pack_theory
 from orderparam.kernels.theory.program import KernelProgram, layout
-from orderparam.kernels.theory.supported import require_few_fields
 from orderparam.results import Solution, Verdict
 from orderparam.support.arguments import positive, probability
 from orderparam.support.progress import progress as progress_bar
@@ -37,6 +36,7 @@ class ExactLinear(KernelMethod):
     """
 
     name: ClassVar[str] = "exact-linear"
+    compilation: ClassVar[tuple[float, float]] = (2.0, 1.4)
 
     tolerance: float = eqx.field(static=True)
     accuracy: float = eqx.field(static=True)
@@ -67,7 +67,6 @@ class ExactLinear(KernelMethod):
                 f"The method exact-linear needs a linear network, but the activation is "
                 f"{problem.network.activation.config()}; use the method causal."
             )
-        require_few_fields(problem, save)
         grid = save.grid(problem.steps)
         state = exact_state(layout(problem), _capacity(problem), self.tolerance)
         with progress_bar(problem.steps, "exact", progress) as advance:

@@ -51,6 +51,7 @@ class LinearKernels(KernelMethod):
     """
 
     name: ClassVar[str] = "linear-kernels"
+    compilation: ClassVar[tuple[float, float]] = (0.2, 0.0)
 
     tolerance: float = eqx.field(static=True)
 

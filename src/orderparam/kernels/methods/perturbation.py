@@ -15,6 +15,7 @@ from orderparam.kernels.methods.causal import Causal
 from orderparam.kernels.methods.static import lazy_predictions, static_trajectory
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.derived import derived
+from orderparam.kernels.theory.diagnosis import relative_biases
 from orderparam.kernels.theory.flow import NOTHING, KernelMethod
 from orderparam.kernels.theory.initial import kernels_at_start
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
@@ -157,7 +158,7 @@ class Perturbation(KernelMethod):
             verdict=Verdict.CONVERGED if error <= self.accuracy else Verdict.ERROR_TOO_LARGE,
             message=message,
             diagnostics={"replicates": self.replicates, **parts, "notes": []},
-            biases=_biases(problem, runs, left),
+            biases=_biases(problem, runs, left, quadrature),
         )
 
     def _causal(self) -> Causal:
@@ -206,8 +207,12 @@ def _sampled_start(
     return {"f": f, "loss": loss, **frozen}
 
 
-def _biases(problem: KernelEvolution, runs: list[Trajectory], left: Observed) -> Observed:
-    """What an error of the observed quantities does to every variable."""
+def _biases(
+    problem: KernelEvolution, runs: list[Trajectory], left: Observed, quadrature: float
+) -> Observed:
+    """What errors of extrapolation and of the kernels before training do to every variable."""
     mean = {n: np.mean([run.observed[n] for run in runs], axis=0) for n in left}
     moved = derived(problem, {n: mean[n] + left[n] for n in left})
-    return {n: np.abs(moved[n] - values) for n, values in derived(problem, mean).items()}
+    biases = {n: np.abs(moved[n] - values) for n, values in derived(problem, mean).items()}
+    start = relative_biases(problem, mean, quadrature)
+    return biases if start is None else {n: np.hypot(b, start[n]) for n, b in biases.items()}

@@ -45,6 +45,7 @@ class StaticNTK(KernelMethod):
     """
 
     name: ClassVar[str] = "static-ntk"
+    compilation: ClassVar[tuple[float, float]] = (0.8, 0.0)
 
     accuracy: float = eqx.field(static=True)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import integer, one_line, one_of, real
 from orderparam.support.arrays import array
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
 from orderparam.support.memory import require_numbers
 
 ORDERS = ("given", "random", "one_pass")
@@ -99,6 +99,7 @@ def schedule_factors(schedule: Any, steps: int) -> Float[np.ndarray, " step"] | 
     return factors
 
 
+@known_keywords
 def cosine(steps: int, warmup: int = 0, final: float = 0.0) -> tuple[float, ...]:
     """Linear warm-up from 1/warmup to 1, then half a cosine down to `final`.
 

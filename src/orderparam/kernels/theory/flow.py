@@ -34,6 +34,8 @@ class KernelMethod(Method):
     """A method of kernel evolution: it follows gradient descent, and from that gradient flow."""
 
     family: ClassVar[str] = "kernels"
+    compilation: ClassVar[tuple[float, float]] = (2.0, 2.5)
+    """Seconds of compilation, whatever the network and for each hidden layer, as measured."""
 
     def solve(
         self, problem: KernelEvolution, save: SavePlan, seed: int, progress: bool
@@ -45,10 +47,13 @@ class KernelMethod(Method):
 
     def estimate(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
         """Memory and time of gradient descent; of gradient flow with steps divided as usual."""
+        always, layer = self.compilation
+        once = always + layer * problem.network.depth
         if not problem.gradient_flow:
-            return self.cost(problem, save)
+            return replace(self.cost(problem, save), compilation=once)
         costs = [self.cost(*_divided(problem, save, m)) for m in SUBSTEPS[:USUAL]]
-        return Estimate(max(c.memory for c in costs), sum(c.seconds for c in costs))
+        # Other numbers of steps between those that are saved are other programs.
+        return Estimate(max(c.memory for c in costs), sum(c.seconds for c in costs), USUAL * once)
 
     @abc.abstractmethod
     def cost(self, problem: KernelEvolution, save: SavePlan) -> Estimate:
@@ -74,8 +79,9 @@ def with_small_steps(problem: KernelEvolution, save: SavePlan, train: Train) -> 
         train: Follows gradient descent, theory or experiment.
 
     Returns:
-        The solution; for gradient flow with `step_error` and `substeps` in its diagnostics, and
-        the verdict `not_converged` if m = 64 was not enough.
+        The solution; for gradient flow with `step_error` and `substeps` in its diagnostics, in a
+        theory what the last refinement changed in each `NAME_bias`, and the verdict
+        `not_converged` if m = 64 was not enough.
     """
     if not problem.gradient_flow:
         return train(problem, save)
@@ -94,7 +100,8 @@ def with_small_steps(problem: KernelEvolution, save: SavePlan, train: Train) -> 
         # The extrapolation adds the noise of several solutions, as far as it is not common.
         converged = moved <= max(TOLERANCE, 3 * _noise(fine))
         if converged or substeps == SUBSTEPS[-1]:
-            return _labelled(problem, save, answer, substeps, moved, converged)
+            with_errors = answer if before is None else _with_step_errors(before, answer)
+            return _labelled(problem, save, with_errors, substeps, moved, converged)
         coarse, before = fine, answer if coarse is not None else None
     raise AssertionError("SUBSTEPS is empty.")
 
@@ -123,6 +130,30 @@ def _extrapolated(coarse: Solution, fine: Solution) -> Solution:
     for name in fine.variables:
         if fine[name].dtype.kind == "f" and "neuron" not in fine[name].dims:
             dataset[name] = dataset[name].copy(data=2 * fine[name].values - coarse[name].values)
+    return Solution(dataset)
+
+
+def _with_step_errors(before: Solution, answer: Solution) -> Solution:
+    """A theory whose biases hold what the last refinement of the steps changed.
+
+    Experiments keep their numbers alone: their steps are those of the theory.
+    """
+    if answer.kind != "theory":
+        return answer
+    dataset = answer.dataset.copy(deep=True)
+    for name in answer.variables:
+        variable = dataset[name]
+        if variable.dtype.kind != "f" or "neuron" in variable.dims:
+            continue
+        change = np.abs(variable.values - before[name].values)
+        biased = variable.attrs.get("bias", f"{name}_bias")
+        if biased in dataset:
+            change = np.hypot(change, dataset[biased].values)
+        labels = {"long_name": f"bias of {variable.attrs['long_name']}"}
+        dataset[biased] = xr.Variable(
+            variable.dims, change, labels | {"units": variable.attrs["units"]}
+        )
+        dataset[name].attrs["bias"] = biased
     return Solution(dataset)
 
 

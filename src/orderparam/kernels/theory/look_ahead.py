@@ -1,11 +1,10 @@
 """What the kernels before training say of a run that is about to start."""
 
-import warnings
-
 import numpy as np
 
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.initial import kernels_at_start, stable_learning_rate
+from orderparam.support.notices import notice
 
 MANY_POSITIONS = 4096
 """Positions of all samples above which kernels between them are not formed for a look alone."""
@@ -33,7 +32,7 @@ def look_ahead(problem: KernelEvolution) -> tuple[list[str], float]:
             f"The learning rate {problem.learning_rate:g} is above the stability limit "
             f"{limit:.3g} of the initial kernel; training may diverge."
         )
-        warnings.warn(notes[-1], stacklevel=8)  # at the caller of `orderparam.solve`
+        notice(notes[-1])
     return notes, start.active
 
 

@@ -14,6 +14,7 @@ from orderparam.kernels.glossary import coordinates, row_shape, variable
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.derived import derived
 from orderparam.kernels.theory.physics import checked_loss
+from orderparam.kernels.theory.two_time import two_time
 from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
 
 
@@ -115,12 +116,6 @@ def _split(
 def _two_time(
     problem: KernelEvolution, run: Run | Trajectory, steps: np.ndarray, name: str, exact: bool
 ) -> Float[np.ndarray, "layer time time ..."]:
-    field = {"Phi": "phi", "G": "g"}[name]
-    vectors = [run.fields[int(t)][field] for t in steps]
-    # In an exact space vectors gain coefficients as the run goes on; earlier ones are zero there.
-    room = max(v.shape[-1] for v in vectors)
-    padded = [np.pad(v, ((0, 0), (0, 0), (0, room - v.shape[-1]))) for v in vectors]
-    stacked = np.stack(padded)
-    points = 1 if exact else room
-    kernel = np.einsum("tlis,uljs->ltuij", stacked, stacked, optimize=True) / points
-    return _split(problem, field, _split(problem, field, kernel, axis=4), axis=3)
+    kernel = two_time(problem, [run.fields[int(t)] for t in steps], name, exact)
+    whole = f"{name}_two"
+    return _split(problem, whole, _split(problem, whole, kernel, axis=4), axis=3)

@@ -2,7 +2,6 @@
 
 from orderparam.contract import SavePlan
 from orderparam.errors import UnsupportedCombination
-from orderparam.kernels.model.cnn import CNN
 from orderparam.kernels.model.network import MLP
 from orderparam.kernels.problem import KernelEvolution
 
@@ -32,15 +31,6 @@ def refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
         raise UnsupportedCombination(
             f"The method {method} does not support {found}; it supports {supported}. "
             "Use the method causal."
-        )
-
-
-def require_few_fields(problem: KernelEvolution, save: SavePlan) -> None:
-    """Refuse two-time kernels of convolutional networks, which need all fields at all steps."""
-    if save.two_time and isinstance(problem.network, CNN):
-        raise UnsupportedCombination(
-            "Kernels between two steps are not formed for convolutional networks; leave out "
-            "two_time. Kernels at each step are saved, and fields at every position with fields_at."
         )
 
 

@@ -22,9 +22,11 @@ from orderparam.mixtures.model.smooth import Logistic, Softmax
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
 from orderparam.support.arguments import real, scalar
+from orderparam.support.arrays import require_no_mask
+from orderparam.support.keywords import KnownKeywords
 
 
-class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
+class AsymptoticClassifier(KnownKeywords, ClassifierMixin, BaseEstimator):
     """A linear classifier that also predicts its own errors at any number of samples.
 
     Minimises the sum of losses of `W x/sqrt(d) + b` plus `strength |W|^2/2` (or l1, elastic net).
@@ -87,6 +89,8 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: If the data are not what scikit-learn's classifiers take.
         """
+        for name, value in {"X": X, "y": y, "sample_weight": sample_weight}.items():
+            require_no_mask(name, value)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -121,6 +125,7 @@ class AsymptoticClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: Any) -> np.ndarray:
         """Outputs: one for two classes, one a class for more."""
         check_is_fitted(self)
+        require_no_mask("X", X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         z = X @ self.coef_.T + self.intercept_
         return z[:, 0] if z.shape[1] == 1 else z

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from orderparam.errors import InvalidProblem
 from orderparam.results import Solution
 from orderparam.support.arguments import instance, integer
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import optimize, special, stats
 from orderparam.support.memory import require_numbers
 
@@ -43,6 +44,7 @@ class _Law(NamedTuple):
     positive: np.ndarray
 
 
+@known_keywords
 def roc_curve(solution: Solution, points: int = 401) -> Roc:
     """Receiver operating characteristic of a two-class solution at one point.
 
@@ -63,6 +65,7 @@ def roc_curve(solution: Solution, points: int = 401) -> Roc:
     return Roc(minus @ above / minus.sum(), plus @ above / plus.sum(), area)
 
 
+@known_keywords
 def calibration(solution: Solution, points: int = 801) -> Calibration:
     """How far the predicted probabilities of a logistic solution can be trusted.
 
@@ -89,6 +92,7 @@ def calibration(solution: Solution, points: int = 801) -> Calibration:
     return Calibration(predicted, actual, error)
 
 
+@known_keywords
 def best_bias(solution: Solution) -> tuple[float, float]:
     """The total bias with the smallest test error, and that error.
 

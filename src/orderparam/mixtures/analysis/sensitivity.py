@@ -15,6 +15,7 @@ from orderparam.mixtures.theory.implicit import implicit_slopes
 from orderparam.mixtures.theory.separability import bracketed_root
 from orderparam.results import Solution
 from orderparam.support.arguments import instance, optional, probability
+from orderparam.support.keywords import known_keywords
 from orderparam.support.settings import library_settings
 
 _LOWEST, _HIGHEST, _GRID = 1e-5, 1e4, 28
@@ -53,6 +54,7 @@ class Optimum:
     boundary: str
 
 
+@known_keywords
 def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensitivity:
     """Exact derivatives of losses, error and energy at a single point.
 
@@ -95,6 +97,7 @@ def sensitivity(problem: MixtureERM, method: SaddlePoint | None = None) -> Sensi
     )
 
 
+@known_keywords
 def optimal_strength(problem: MixtureERM) -> Optimum:
     """The strength with the smallest test error: a scan, then the root of the exact derivative.
 
@@ -133,6 +136,7 @@ def optimal_strength(problem: MixtureERM) -> Optimum:
     return Optimum(float(np.exp(root)), error, curvature, "")
 
 
+@known_keywords
 def required_alpha(problem: MixtureERM, target_error: float) -> float:
     """Samples per dimension at which the test error falls to a target, at fixed strength.
 

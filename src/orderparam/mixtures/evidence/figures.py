@@ -136,7 +136,8 @@ def message_passing(pairs: Sequence[Pair]) -> Figure:
 @styled
 def roc(pairs: Sequence[Pair]) -> Figure:
     """ROC curve and calibration of binary cases with one point."""
-    figure, axes = panels(1, 2, size=(3.6, 3.2))
+    logistic = any(pair.theory.problem["loss"] == "logistic" for pair in pairs)
+    figure, axes = panels(1, 2 if logistic else 1, size=(3.6, 3.2))
     for index, pair in enumerate(pairs):
         found = roc_curve(pair.theory)
         text = pair.label or setting(pair)
@@ -152,7 +153,8 @@ def roc(pairs: Sequence[Pair]) -> Figure:
         panel.plot([0, 1], [0, 1], color=THEORY, linestyle=":", linewidth=1)
         panel.set_aspect("equal")
     axes[0, 0].set(xlabel="false positive rate", ylabel="true positive rate")
-    axes[0, 1].set(xlabel="predicted probability", ylabel="actual probability")
+    if logistic:
+        axes[0, 1].set(xlabel="predicted probability", ylabel="actual probability")
     describe(figure, "Decisions", settings_of(pairs), legend_of=axes[0].tolist(), columns=1)
     return figure
 

@@ -22,6 +22,7 @@ from orderparam.mixtures.problem import MixtureERM
 from orderparam.results import Solution
 from orderparam.support.arguments import at_least_zero, integer, positive, reals
 from orderparam.support.arrays import Numbers, class_numbers, matrix
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import Figure
 
 MEASURED = ("test_error", "train_error", "train_loss")
@@ -57,6 +58,7 @@ class LearningCurve:
         return real_data_figure(self.theory, self.surrogate, self.real)
 
 
+@known_keywords
 def learning_curve(
     X: Numbers,
     y: ArrayLike,

@@ -25,6 +25,9 @@ from orderparam.support.later import optimize
 _TOLERANCE = 1e-8
 _SWEEPS = 200
 
+_COMPILATION = 4.0
+"""Seconds that compiling takes on one core, as measured."""
+
 
 class Resolvent(NamedTuple):
     """Traces with `R = (strength + sum_k D_k Sigma_k)^-1`, all that ridge regression needs.
@@ -66,7 +69,8 @@ class Ridge(Method):
         del save
         spectrum, points = problem.mixture.spectrum, len(problem.points()[0])
         size = spectrum.dimension if isinstance(spectrum, Full) else 1
-        return Estimate(2**20 + 40 * size**2, points * (0.01 + 30 * size**3 / 1e10))
+        seconds = points * (0.01 + 30 * size**3 / 1e10)
+        return Estimate(2**20 + 40 * size**2, seconds, _COMPILATION)
 
     def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Solve every point, and judge it by the residual of the saddle-point equations."""

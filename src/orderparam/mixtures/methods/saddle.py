@@ -36,6 +36,9 @@ _MARGIN_STEPS = 14
 _POLISHED = 80
 _RATE = 2e9
 
+_COMPILATION = 8.0
+"""Seconds that compiling takes on one core, as measured."""
+
 
 class SaddlePoint(Method):
     """Iterates the saddle-point equations to a fixed point.
@@ -97,7 +100,7 @@ class SaddlePoint(Method):
         if isinstance(spectrum, Full):
             size = outputs * spectrum.dimension
             work, memory = work + 8.0 * size**3, memory + 8 * 8 * size**2
-        return Estimate(int(memory), 40 * points * work / _RATE)
+        return Estimate(int(memory), 40 * points * work / _RATE, _COMPILATION)
 
     def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Solve all points and evaluate what follows from them."""

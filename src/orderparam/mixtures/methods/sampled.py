@@ -30,6 +30,9 @@ _QUADRATURE = 3e-3
 _EVALUATIONS = 30
 _RATE = 1.2e10
 
+_COMPILATION = 8.0
+"""Seconds that compiling takes on one core, as measured."""
+
 
 class SampledWeights(Method):
     """l1 or elastic net with covariances that are not diagonal: the weights are drawn.
@@ -95,7 +98,8 @@ class SampledWeights(Method):
         spectrum = _matrices(problem)
         count, d = self.replicates * self._draws(spectrum), spectrum.dimension
         work = _EVALUATIONS * count * (2.5 * d**3 + 300.0 * d**2 + 3e4 * d)
-        return Estimate(8 * 4 * count * d**2, len(problem.points()[0]) * work / _RATE)
+        seconds = len(problem.points()[0]) * work / _RATE
+        return Estimate(8 * 4 * count * d**2, seconds, _COMPILATION)
 
     def solve(self, problem: MixtureERM, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Solve every replicate of every point, and average what follows from them."""

@@ -1,7 +1,5 @@
 """Mixtures estimated from a dataset, and spectra that decay as powers."""
 
-import warnings
-
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
@@ -12,12 +10,15 @@ from orderparam.mixtures.model.spectrum import Diagonal, Full
 from orderparam.mixtures.model.standard import STEEPEST
 from orderparam.support.arguments import integer, positive, probability, real, refuse, truth
 from orderparam.support.arrays import Numbers, class_numbers, matrix
+from orderparam.support.keywords import known_keywords
 from orderparam.support.memory import require_numbers
+from orderparam.support.notices import notice
 
 _ENOUGH = 10
 _CONSTANT = 1e-12
 
 
+@known_keywords
 def from_data(
     X: Numbers,
     y: ArrayLike,
@@ -55,10 +56,9 @@ def from_data(
         )
     shrinkage, diagonal = real("shrinkage", shrinkage, 0.0, 1.0), truth("diagonal", diagonal)
     if len(data) < _ENOUGH * data.shape[1]:
-        warnings.warn(
+        notice(
             f"{len(data)} samples for {data.shape[1]} features are fewer than {_ENOUGH} each: the "
-            "estimated covariances are noisy, and so is what follows from them.",
-            stacklevel=2,
+            "estimated covariances are noisy, and so is what follows from them."
         )
     centred = data - data.mean(axis=0)
     groups = [centred[members == k] for k in range(members.max() + 1)]
@@ -77,6 +77,7 @@ def from_data(
     return GaussianMixture(spectrum, weights, np.array(labels), name)
 
 
+@known_keywords
 def power_law(
     dimension: int = 1000,
     decay: float = 1.2,
@@ -128,6 +129,7 @@ def power_law(
     )
 
 
+@known_keywords
 def digits_parity(clusters: int = 2) -> GaussianMixture:
     """Even (class 0) against odd (class 1) handwritten digits, as 2 or 10 Gaussian clusters.
 
@@ -141,6 +143,7 @@ def digits_parity(clusters: int = 2) -> GaussianMixture:
     return from_data(X, digit % 2, fine, name=f"digits, odd or even, {int(clusters)} clusters")
 
 
+@known_keywords
 def digits_features() -> tuple[Float[np.ndarray, "sample feature"], np.ndarray]:
     """Pixels of the handwritten digits that vary, standardised, and the digits."""
     from sklearn.datasets import load_digits  # takes a second, which only its users should wait

@@ -1,7 +1,6 @@
 """Gaussian mixtures: the law of the data, and the ways to write one down."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,8 @@ from orderparam.mixtures.model.spectrum import (
 )
 from orderparam.support.arguments import instance, refuse, text
 from orderparam.support.arrays import Numbers, array
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
+from orderparam.support.notices import notice
 
 _LONG_MEAN = 30.0
 _FEW_DIRECTIONS = 50
@@ -117,6 +117,7 @@ def checked_mixture(value: Any) -> GaussianMixture:
     return instance("mixture", value, GaussianMixture, advice)
 
 
+@known_keywords
 def gaussian_mixture(
     means: Numbers,
     covariances: Numbers,
@@ -164,10 +165,9 @@ def gaussian_mixture(
         )
     longest = float(np.linalg.norm(centres, axis=1).max())
     if longest > _LONG_MEAN:
-        warnings.warn(
+        notice(
             f"A mean has norm {longest:.3g}, but norms of order 1 are meant (the estimator sees "
-            "x/sqrt(d)); divide the means by sqrt(d) if their entries are of order 1.",
-            stacklevel=2,
+            "x/sqrt(d)); divide the means by sqrt(d) if their entries are of order 1."
         )
     if shapes[spread.shape] == 3:
         check_covariances(spread)

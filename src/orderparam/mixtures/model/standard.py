@@ -19,12 +19,14 @@ from orderparam.support.arguments import (
     truth,
 )
 from orderparam.support.arrays import array
+from orderparam.support.keywords import known_keywords
 from orderparam.support.memory import require_numbers
 
 STEEPEST = 20.0
 """Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 
 
+@known_keywords
 def blocks(
     variances: Sequence[float],
     fractions: Sequence[float] = (1.0,),
@@ -79,6 +81,7 @@ def blocks(
     )
 
 
+@known_keywords
 def isotropic(
     clusters: int,
     variance: float = 0.5,
@@ -112,6 +115,7 @@ def isotropic(
     return GaussianMixture(spectrum, weights, labels, f"{clusters} {geometry} clusters")
 
 
+@known_keywords
 def anisotropic(
     dimension: int = 300,
     traces: Sequence[float] = (0.6, 0.4, 0.8),

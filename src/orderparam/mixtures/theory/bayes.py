@@ -7,11 +7,13 @@ from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, rotated_to_diagonal
 from orderparam.mixtures.model.spectrum import Diagonal, Full
 from orderparam.support.arguments import positive
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import special
 
 _POINTS = 4096
 
 
+@known_keywords
 def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
     """Error of the best classifier that learns Gaussian means from `alpha d` labelled samples.
 
@@ -56,6 +58,7 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
     return _independent(delta, alpha, rho)
 
 
+@known_keywords
 def oracle_error(mixture: GaussianMixture) -> tuple[float, float]:
     """Error of the best classifier that knows means and covariances, and its standard error.
 

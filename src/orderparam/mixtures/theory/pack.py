@@ -19,8 +19,10 @@ from orderparam.mixtures.theory.equations import Overlaps, Point, Setup
 from orderparam.mixtures.theory.observables import Averages, gaussian_errors, train_errors
 from orderparam.mixtures.theory.separability import separability_threshold
 from orderparam.results import Solution, Verdict, build_solution
+from orderparam.results.uncertainty import relative_bias
 
 SOURCES = ["loureiro2021"]
+_OWN_ERRORS = ("residual", "quadrature_error")
 
 
 @dataclass(frozen=True)
@@ -66,19 +68,19 @@ def pack_theory(
     bad = ~(solved.residual <= tolerance)
     values, errors = sampling[:2] if sampling else evaluate(problem, solved)
     for name, array in values.items():
-        if name not in ("residual", "quadrature_error"):
+        if name not in _OWN_ERRORS:
             array[bad] = np.nan
+    # What a refined quadrature, or one more evaluation, would change of the equations.
+    biased = np.hypot(solved.quadrature_error, solved.residual)
     shape = problem.shape
-    variables = {
-        name: variable(
-            problem,
-            name,
-            array.reshape((*shape, *array.shape[1:])),
-            errors[name].reshape((*shape, *array.shape[1:])) if name in errors else None,
-            problem.dims,
-        )
-        for name, array in values.items()
-    }
+    variables = {}
+    for name, array in values.items():
+        ending = array.shape[1:]
+        given = {} if name in _OWN_ERRORS else {"bias": relative_bias(array, biased)}
+        given |= {"se": errors[name]} if name in errors else {}
+        parts = {kind: part.reshape((*shape, *ending)) for kind, part in given.items()}
+        whole = array.reshape((*shape, *ending))
+        variables[name] = variable(problem, name, whole, leading=problem.dims, **parts)
     verdict, message = _verdict(problem, solved, bad, tolerance, accuracy)
     if sampling and verdict.ok:
         verdict, message = _sampled_verdict(sampling, message)

@@ -11,12 +11,14 @@ from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, 
 from orderparam.mixtures.model.spectrum import Diagonal
 from orderparam.numerics.gaussian import normal_density, sobol_normals
 from orderparam.support.arguments import truth
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import optimize, special
 
 _COMMON = 1e-12
 _ROUNDING = 1e-14
 
 
+@known_keywords
 def separability_threshold(mixture: GaussianMixture, fit_bias: bool = True) -> float | None:
     r"""Samples per dimension below which the data are separable with high probability.
 

@@ -1,7 +1,5 @@
 """The matrix that gradient flow conserves for every teacher and every start."""
 
-import warnings
-
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -11,7 +9,9 @@ from orderparam.online.model.input_spectrum import require_unit_inputs
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.support.arguments import refuse
 from orderparam.support.arrays import array
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import linalg
+from orderparam.support.notices import notice
 
 _WELL = 1e-4
 """Smallest eigenvalue of rho, in units of Q, that integration to 1e-8 knows to 1e-4."""
@@ -19,6 +19,7 @@ _WELL = 1e-4
 _DRIFT = 0.01
 
 
+@known_keywords
 def conserved_matrix(
     problem: TeacherStudent,
     times: Float[np.ndarray, " time"],
@@ -69,8 +70,7 @@ def _warn_of_drift(X: Float[np.ndarray, "time teacher teacher"], known: np.ndarr
     values = X[known]
     drift = float(np.abs(values - values[0]).max() / max(np.abs(values[0]).max(), 1e-300))
     if drift > _DRIFT:
-        warnings.warn(
+        notice(
             f"X drifts by {drift:.0%} of its size, so this run does not conserve it: it is "
-            "constant in gradient flow alone. Solve with OverlapODE(sgd_noise=False).",
-            stacklevel=3,
+            "constant in gradient flow alone. Solve with OverlapODE(sgd_noise=False)."
         )

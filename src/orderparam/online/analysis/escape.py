@@ -13,7 +13,9 @@ from orderparam.online.methods.ode import OverlapODE
 from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.isotropic import isotropic
-from orderparam.support.arguments import integer, one_of, probability, truth
+from orderparam.support.arguments import integer, one_of, probability, refuse, truth
+from orderparam.support.arrays import array
+from orderparam.support.keywords import known_keywords
 from orderparam.support.later import special, stats
 from orderparam.support.settings import library_settings
 
@@ -21,6 +23,8 @@ from orderparam.support.settings import library_settings
 @dataclass(frozen=True)
 class EscapeLaw:
     """`t = (constant - ln chi^2 - shift)/(2 rate)`, chi^2 with p p* degrees of freedom.
+
+    Its functions take one finite number or an array of them, and raise `InvalidProblem` otherwise.
 
     Args:
         rate: Lambda, the growth rate of M on the plateau.
@@ -47,20 +51,24 @@ class EscapeLaw:
 
     def cdf(self, time: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Probability to have escaped by `time`."""
-        level = np.exp(self.constant - self.shift - 2 * self.rate * np.asarray(time, float))
+        level = np.exp(self.constant - self.shift - 2 * self.rate * array("time", time))
         return np.asarray(special.chdtrc(self.freedom, level))
 
     def pdf(self, time: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
         """Density of the escape time."""
-        level = np.exp(self.constant - self.shift - 2 * self.rate * np.asarray(time, float))
+        level = np.exp(self.constant - self.shift - 2 * self.rate * array("time", time))
         return np.asarray(stats.chi2.pdf(level, self.freedom) * level * 2 * self.rate)
 
     def ppf(self, share: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
-        """Time by which a share of the starts has escaped."""
-        level = np.log(special.chdtri(self.freedom, np.asarray(share, float)))
+        """Time by which a share of the starts, between 0 and 1, has escaped."""
+        given = array("share", share)
+        if not ((given > 0) & (given < 1)).all():
+            raise refuse("share", share, "numbers between 0 and 1", "leave the ends out")
+        level = np.log(special.chdtri(self.freedom, given))
         return np.asarray((self.constant - self.shift - level) / (2 * self.rate))
 
 
+@known_keywords
 def escape_law(
     problem: TeacherStudent,
     dimension: int | None = None,

@@ -15,6 +15,7 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.isotropic import isotropic
 from orderparam.support.arguments import instance, integer, one_of
+from orderparam.support.keywords import known_keywords
 
 _DEPENDENT = 1e-10
 
@@ -55,6 +56,7 @@ class HessianSpectrum:
         return int(self.multiplicity[np.abs(self.values) <= tolerance].sum())
 
 
+@known_keywords
 def hessian_spectrum(
     problem: TeacherStudent, overlaps: Overlaps | None = None, dimension: int | None = None
 ) -> HessianSpectrum:
@@ -137,6 +139,7 @@ def _blocks(
     return block.reshape(p * rank, p * rank), bulk, gradient
 
 
+@known_keywords
 def closed_spectrum(problem: TeacherStudent, point: str, dimension: int) -> list[tuple[float, int]]:
     """Closed form at a critical point of the isotropic model without offset.
 

@@ -17,6 +17,7 @@ from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.isotropic import Isotropic, isotropic
 from orderparam.support.arguments import integer, one_of, refuse
 from orderparam.support.arrays import array
+from orderparam.support.keywords import known_keywords
 
 AXES = (2, 3, 4)
 """Axes of one matrix, or of many."""
@@ -44,6 +45,7 @@ class Selected:
     exact: bool
 
 
+@known_keywords
 def polar_factor(
     M: Float[np.ndarray, "*batch student teacher"],
 ) -> Float[np.ndarray, "*batch student teacher"]:
@@ -65,6 +67,7 @@ def matrices(name: str, value: Any) -> Float[np.ndarray, "*batch row column"]:
     return found
 
 
+@known_keywords
 def gram_schmidt_factor(
     M: Float[np.ndarray, "*batch student teacher"], T: Float[np.ndarray, "*batch teacher teacher"]
 ) -> Float[np.ndarray, "*batch student teacher"]:
@@ -84,6 +87,7 @@ def gram_schmidt_factor(
     return (frame * signs[..., None, :]) @ np.swapaxes(vectors, -1, -2)
 
 
+@known_keywords
 def manifold_dimension(students: int, teachers: int) -> int:
     """Dimension p p* - p*(p* + 1)/2 of the zero-loss manifold {s O W*}, O with orthonormal columns.
 
@@ -103,6 +107,7 @@ def manifold_dimension(students: int, teachers: int) -> int:
     return students * teachers - teachers * (teachers + 1) // 2
 
 
+@known_keywords
 def selected_solution(problem: TeacherStudent, route: str = "polar") -> Selected:
     """The solution that training selects from the problem's start.
 

@@ -14,12 +14,14 @@ from orderparam.online.model.overlaps import Overlaps
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.online.theory.flow import Rule, fixed_of, velocity
 from orderparam.online.theory.moments import State
+from orderparam.support.keywords import known_keywords
 from orderparam.support.settings import library_settings
 
 _MARGINAL = 1e-6
 """Growth, relative to the largest rate, that rounding of the solution's zero modes explains."""
 
 
+@known_keywords
 def critical_learning_rate(problem: TeacherStudent) -> float:
     """Largest `learning_rate` of the problem at which the zero-loss solution does not grow away.
 

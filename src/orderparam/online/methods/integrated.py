@@ -1,7 +1,6 @@
 """What the methods share that integrate equations in time: settings, one compiled call, labels."""
 
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.pack import packed
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, probability, truth
+from orderparam.support.notices import notice
 
 _LENGTHS = (64, 256, 1024)
 """Compiled numbers of saved times, and multiples of the last."""
@@ -118,7 +118,7 @@ def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
         f"M(0) = 0 in {len(stuck)} of {len(first.M)} starts: the equations keep it, so no teacher "
         "is ever learned; start with the overlaps of finite N (random_overlaps)."
     )
-    warnings.warn(note, stacklevel=2)
+    notice(note)
     return note
 
 

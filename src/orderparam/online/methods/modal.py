@@ -14,6 +14,9 @@ from orderparam.online.theory.modes import Modes
 from orderparam.online.theory.moments import State
 from orderparam.results import Solution
 
+_COMPILATION = 10.0
+"""Seconds that compiling takes on one core, as measured."""
+
 
 class ModalODE(IntegratedMethod):
     """Integrate p + min(p, p*) numbers in place of Q and M, with the same results.
@@ -42,7 +45,7 @@ class ModalODE(IntegratedMethod):
         """From the number of trajectories, saved times and units."""
         units, draws = problem.students + problem.teachers, problem.start.draws or 1
         numbers = draws * len(problem.times(save)) * (units**2 + 4)
-        return Estimate(2**27 + 64 * numbers, 0.01 + 1e-5 * draws * units)
+        return Estimate(2**27 + 64 * numbers, 0.01 + 1e-5 * draws * units, _COMPILATION)
 
     def solve(self, problem: TeacherStudent, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Integrate the modes of every initial state.

@@ -18,6 +18,9 @@ from orderparam.results import Solution
 from orderparam.support.arguments import integer, positive, refuse
 from orderparam.support.memory import require_numbers
 
+_COMPILATION = 10.0
+"""Seconds that compiling takes on one core, as measured."""
+
 
 class OverlapODE(IntegratedMethod):
     """Integrate dQ/dt, dM/dt (and da/dt), with adaptive steps of order 8.
@@ -83,10 +86,10 @@ class OverlapODE(IntegratedMethod):
         if isinstance(problem.activation, str):
             power = {"quadratic": 3, "erf_scaled": 4, "relu": 5}[problem.activation]
             seconds = 0.01 + 1e-5 * draws * (units**power + bins * units**2)
-            return Estimate(2**27 + 64 * numbers, seconds)
+            return Estimate(2**27 + 64 * numbers, seconds, _COMPILATION)
         points = self.samples * units * draws
         memory = 2**28 + 64 * numbers * self.replicates + 48 * points
-        return Estimate(memory, 0.1 + 2e-5 * points * self.replicates)
+        return Estimate(memory, 0.1 + 2e-5 * points * self.replicates, _COMPILATION)
 
     def solve(self, problem: TeacherStudent, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Integrate every initial state; blow-ups end a trajectory and set the verdict."""

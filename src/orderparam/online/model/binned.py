@@ -14,7 +14,7 @@ from orderparam.online.model.overlaps import Overlaps, overlaps_of
 from orderparam.online.model.starts import random_overlaps
 from orderparam.support.arguments import instance, integer, positive, refuse
 from orderparam.support.arrays import array
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
 
 
 class BinnedOverlaps(KnownKeywords, eqx.Module):
@@ -105,6 +105,7 @@ class BinnedOverlaps(KnownKeywords, eqx.Module):
         return {**shape, "fingerprint": hashlib.sha256(content).hexdigest()[:16]}
 
 
+@known_keywords
 def spread_overlaps(overlaps: Overlaps, spectrum: InputSpectrum) -> BinnedOverlaps:
     """Weights that are spread evenly over the coordinates: every bin holds its share phi_b.
 
@@ -120,6 +121,7 @@ def spread_overlaps(overlaps: Overlaps, spectrum: InputSpectrum) -> BinnedOverla
     return BinnedOverlaps(Q, M, T, overlaps.dimension)
 
 
+@known_keywords
 def binned_overlaps_of(
     student_weights: Any, teacher_weights: Any, spectrum: InputSpectrum
 ) -> BinnedOverlaps:
@@ -143,6 +145,7 @@ def binned_overlaps_of(
     return _stacked([overlaps_of(w, t) for w, t in rows], N)
 
 
+@known_keywords
 def random_binned_overlaps(
     students: int,
     teachers: int,

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from orderparam.errors import InvalidProblem, UnsupportedCombination
 from orderparam.support.arguments import integer, positive, real
 from orderparam.support.arrays import array
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
 from orderparam.support.memory import require_numbers
 
 STEEPEST = 20.0
@@ -84,6 +84,7 @@ class InputSpectrum(KnownKeywords, eqx.Module):
         return {"variances": self.variances.tolist(), "fractions": self.fractions.tolist()}
 
 
+@known_keywords
 def power_law_inputs(
     exponent: float, bins: int = 8, smallest: float = 1e-2, mean: float = 1.0
 ) -> InputSpectrum:

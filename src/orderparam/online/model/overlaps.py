@@ -11,7 +11,7 @@ from jaxtyping import Float
 from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import integer, positive
 from orderparam.support.arrays import array
-from orderparam.support.keywords import KnownKeywords
+from orderparam.support.keywords import KnownKeywords, known_keywords
 
 _TOLERANCE = 1e-10
 """Asymmetry, and negative eigenvalue of the joint Gram matrix, that rounding explains."""
@@ -121,6 +121,7 @@ def _check_gram(overlaps: Overlaps) -> None:
             )
 
 
+@known_keywords
 def overlaps_of(student_weights: Any, teacher_weights: Any) -> Overlaps:
     """Overlaps of given weights, whose entries are of order 1 (pre-activation w.x/sqrt(N)).
 
@@ -157,6 +158,7 @@ def overlaps_of(student_weights: Any, teacher_weights: Any) -> Overlaps:
     )
 
 
+@known_keywords
 def learning_rate_from(framework_rate: float, dimension: int) -> float:
     """The learning rate of this library, from that of code that keeps u = w/sqrt(N).
 

@@ -59,7 +59,7 @@ class RateSchedule(KnownKeywords, eqx.Module):
         self, duration: float, times: Float[np.ndarray, " time"]
     ) -> Float[np.ndarray, " time"]:
         """Integral of the factor from 0 to each time: the time of gradient flow over eta."""
-        return self.polynomial(duration).antiderivative()(times)
+        return self.polynomial(duration).antiderivative()(array("times", times))
 
     def config(self) -> dict[str, Any]:
         """The schedule as plain JSON values."""

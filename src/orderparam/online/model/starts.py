@@ -9,9 +9,11 @@ from orderparam.errors import InvalidProblem
 from orderparam.online.model.overlaps import Overlaps
 from orderparam.support.arguments import integer, one_of, positive, shown
 from orderparam.support.arrays import array
+from orderparam.support.keywords import known_keywords
 from orderparam.support.memory import require_numbers
 
 
+@known_keywords
 def random_overlaps(
     students: int,
     teachers: int,

@@ -11,6 +11,7 @@ import numpy as np
 from orderparam.errors import UnsupportedCombination
 from orderparam.online.problem import TeacherStudent, checked_problem
 from orderparam.support.arguments import truth
+from orderparam.support.keywords import known_keywords
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class Isotropic:
         return floor if self.p >= self.q else self.saddle_loss(self.p) + floor
 
 
+@known_keywords
 def isotropic(problem: TeacherStudent, *, sgd_noise: bool = True) -> Isotropic:
     """The numbers of a problem, or an error that says which condition it breaks.
 

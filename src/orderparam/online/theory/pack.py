@@ -19,6 +19,7 @@ from orderparam.online.theory.moments import State
 from orderparam.online.theory.observed import losses, measured
 from orderparam.online.theory.smooth import drift_errors
 from orderparam.results import Solution, Verdict, build_solution
+from orderparam.results.uncertainty import relative_bias
 
 LARGEST_BIAS = 1e-4
 """Error of the quadrature, in units of the outputs' mean square, that a result may carry."""
@@ -59,8 +60,12 @@ def packed(
         diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
     accuracy = method.config().get("accuracy", 0.0)
     verdict, message, lost = _judged(problem, runs, arrays, diagnostics, accuracy)
+    biases: dict[str, Any] = dict.fromkeys(arrays)
+    if "quadrature_error" in diagnostics:
+        each = np.full(len(arrays["loss"]), diagnostics["quadrature_error"])
+        biases = {name: relative_bias(values, each) for name, values in arrays.items()}
     return build_solution(
-        {name: variable(problem, name, arrays[name], (), errors[name]) for name in arrays}
+        {n: variable(problem, n, arrays[n], (), errors[n], biases[n]) for n in arrays}
         | constants(problem),
         coordinates(problem, times),
         family=problem.family,

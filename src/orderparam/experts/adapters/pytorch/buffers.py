@@ -2,13 +2,13 @@
 
 # pyright: reportMissingImports=false
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from orderparam.experts.rules.checks import ScalingWarning
+from orderparam.support.notices import notice
 
 
 def restore_buffers(model: torch.nn.Module) -> None:
@@ -43,12 +43,11 @@ def warn_of_empty_buffers(model: torch.nn.Module) -> None:
         if value.is_meta
     ]
     if empty:
-        warnings.warn(
+        notice(
             f"Buffers such as {empty[0]!r} are on the meta device, and `to_empty` leaves them "
             "without values: initialize_ draws parameters, and no code is known here that computes "
             "these. Set them yourself, or make the model again on its device.",
             ScalingWarning,
-            stacklevel=3,
         )
 
 

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from orderparam.experts.adapters.pytorch.matching import check_shape, planned
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.recipe import check_optimizer_name
+from orderparam.support.notices import notice
 
 _CLASSES = {
     "SGD": ("sgd",),
@@ -54,11 +54,10 @@ def _check_class(plan: ScalingPlan, optimizer: torch.optim.Optimizer) -> None:
         if known in name.lower():
             check_optimizer_name(known)
     if name not in _CLASSES:
-        warnings.warn(
+        notice(
             f"The optimiser {name} is not known here; the plan holds for updates like those of "
             f"{plan.recipe.optimizer}.",
             ScalingWarning,
-            stacklevel=4,
         )
     elif plan.recipe.optimizer not in _CLASSES[name]:
         raise InvalidProblem(

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from orderparam.experts.adapters.values import Base, checked_values, of_role
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.support.arguments import at_least_zero, optional, positive
+from orderparam.support.notices import notice
 
 
 def clip_groups(plan: ScalingPlan, model: torch.nn.Module, max_rms: Base) -> dict[str, float]:
@@ -39,12 +39,11 @@ def clip_groups(plan: ScalingPlan, model: torch.nn.Module, max_rms: Base) -> dic
 def check_clipping(max_norm: float | int | None) -> None:
     """See `TorchPlan.check_clipping`."""
     if optional(at_least_zero, "max_norm", max_norm):
-        warnings.warn(
+        notice(
             f"Gradients are clipped by their global norm ({max_norm:g}), which other roles "
             "dominate at other sizes; switch it off (max_grad_norm=0), or clip each role by itself "
             "with plan.clip_groups.",
             ScalingWarning,
-            stacklevel=3,
         )
 
 

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
@@ -17,6 +16,7 @@ from orderparam.experts.adapters.values import Base, checked_values, of_role
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.plan import Entry, ScalingPlan
 from orderparam.support.arguments import at_least_zero, positive
+from orderparam.support.notices import notice
 
 _CALLERS = 5  # frames between an optimiser and a group, with wrappers such as checks of types
 
@@ -135,11 +135,10 @@ def _warn_of_missing(plan: ScalingPlan, names: set[str]) -> None:
     """Warn of a model that lacks parameters of the plan; experts may be on other ranks."""
     missing = [e.name for e in plan.entries if e.expert is None and e.name not in names]
     if missing:
-        warnings.warn(
+        notice(
             f"The model lacks {len(missing)} parameters of the plan, such as {missing[0]!r}; that "
             "is right for one stage of a pipeline, otherwise the plan is of another model.",
             ScalingWarning,
-            stacklevel=4,
         )
 
 
@@ -149,16 +148,14 @@ def _check_precision(
     """Warn of numbers that half precision cannot hold."""
     smallest = torch.finfo(parameter.dtype).tiny
     if values.get("eps", 1.0) < smallest:
-        warnings.warn(
+        notice(
             f"Epsilon {values['eps']:.3g} of {entry.name!r} is below the smallest normal number of "
             f"{parameter.dtype}, the type of the optimiser's state; keep the state in float32.",
             ScalingWarning,
-            stacklevel=4,
         )
     if entry.role == "router" and parameter.dtype in (torch.float16, torch.bfloat16):
-        warnings.warn(
+        notice(
             f"The router {entry.name!r} is in {parameter.dtype}; compute its logits in float32, "
             "because top-k decides on small differences.",
             ScalingWarning,
-            stacklevel=4,
         )

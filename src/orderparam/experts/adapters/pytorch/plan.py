@@ -13,6 +13,7 @@ from orderparam.experts.rules.role_rules import RoleRules
 from orderparam.experts.rules.shape import Shape, checked_shape
 from orderparam.support.arguments import instance
 from orderparam.support.extras import needed
+from orderparam.support.keywords import known_keywords
 
 if TYPE_CHECKING:
     import torch
@@ -175,6 +176,7 @@ class TorchPlan(ScalingPlan):
         check_clipping(max_norm)
 
 
+@known_keywords
 def torch_plan(
     model: "torch.nn.Module",
     rules: RoleRules,

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from orderparam.experts.adapters.pytorch.multiply import multiplies
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.experts.rules.plan import ScalingPlan
 from orderparam.experts.rules.recipe import UNSCALED
+from orderparam.support.notices import notice
 
 STORED = "forward_multipliers"
 """Key of a configuration under which applied factors are kept."""
@@ -54,12 +54,11 @@ def check_applied(plan: ScalingPlan, model: torch.nn.Module) -> None:
     if plan.forward_multipliers.auxiliary_loss != 1.0 and _balances(inner.config):
         wanted.append("auxiliary_loss")
     if wanted:
-        warnings.warn(
+        notice(
             f"The plan has forward multipliers ({', '.join(wanted)}) that the model does not "
             "carry; call apply_forward_multipliers(model, plan, base_config), unless its own code "
             "has them.",
             ScalingWarning,
-            stacklevel=4,
         )
 
 

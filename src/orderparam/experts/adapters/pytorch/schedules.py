@@ -2,7 +2,6 @@
 
 # pyright: reportMissingImports=false
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,16 +9,16 @@ import torch
 
 from orderparam.experts.rules.checks import ScalingWarning
 from orderparam.support.arguments import at_least_zero, reals
+from orderparam.support.notices import notice
 
 
 def check_scheduler(scheduler: Any) -> None:
     """See `TorchPlan.check_scheduler`."""
     for text in _absolute_values(scheduler):
-        warnings.warn(
+        notice(
             f"{text}, which changes the ratios of learning rates between groups; use factors, such "
             "as plan.schedule(optimizer, factors).",
             ScalingWarning,
-            stacklevel=3,
         )
 
 
