@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
+from scipy import special
 
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.model.mixture import GaussianMixture, checked_mixture, rotated_to_diagonal
@@ -47,8 +47,8 @@ def bayes_error(mixture: GaussianMixture, alpha: float) -> float:
         s = alpha / (alpha + delta)
         shift = delta / 2 * np.log(rho[1] / rho[0])
         spread = np.sqrt(delta * s)
-        return float(rho[1] * stats.norm.cdf(-(s + shift) / spread)
-                     + rho[0] * stats.norm.cdf(-(s - shift) / spread))  # fmt: skip
+        return float(rho[1] * special.ndtr(-(s + shift) / spread)
+                     + rho[0] * special.ndtr(-(s - shift) / spread))  # fmt: skip
     if not np.allclose(overlaps, np.eye(mixture.clusters)):
         raise UnsupportedCombination(
             "The Bayes error is known for two opposite or K independent means of norm 1."
@@ -96,7 +96,7 @@ def _independent(delta: float, alpha: float, rho: Float[np.ndarray, " cluster"])
         for u in range(len(rho)):
             if u != k:
                 level = 0.5 / eta[k] ** 2 + 0.5 / eta[u] ** 2 + xi / eta[k] + np.log(share / rho[u])
-                wins = wins * stats.norm.cdf(eta[u] * level)
+                wins = wins * special.ndtr(eta[u] * level)
         right += share * float(weight @ wins)
     return 1 - right
 
@@ -110,8 +110,7 @@ def _two_classes(
         return float(rho.min())
     shift = np.log(rho[1] / rho[0]) / distance
     return float(
-        rho[1] * stats.norm.cdf(-distance / 2 - shift)
-        + rho[0] * stats.norm.cdf(-distance / 2 + shift)
+        rho[1] * special.ndtr(-distance / 2 - shift) + rho[0] * special.ndtr(-distance / 2 + shift)
     )
 
 
