@@ -116,3 +116,14 @@ def test_a_second_experiment_compiles_nothing(name):
     compiled.clear()
     op.simulate(problem, seeds=1, seed=1, progress=False, **sizes)
     assert not compiled
+
+
+def test_one_program_serves_one_point_many_and_other_numbers_of_blocks():
+    """Blocks fill a few sizes, and points are taken one after another."""
+    make = op.mixtures.MixtureERM
+    two, three = (op.mixtures.blocks([0.5] * n, [1 / n] * n) for n in (2, 3))
+    op.solve(make(two, "hinge", alpha=2.0), progress=False)
+    compiled.clear()
+    op.solve(make(two, "hinge", alpha=np.linspace(1.0, 3.0, 70)), progress=False)
+    op.solve(make(three, "hinge", alpha=[1.0, 2.0]), progress=False)
+    assert not compiled

@@ -29,7 +29,7 @@ __all__ = [
     "simulate",
     "solve",
 ]
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "SavePlan": "contract",

@@ -116,7 +116,7 @@ def test_experiments_refuse_impossible_sizes():
     problem = MixtureERM(ONE, "squared", alpha=0.01)
     with pytest.raises(InvalidProblem, match="fewer samples than classes"):
         op.simulate(problem, dimension=50, seeds=2, progress=False)
-    with pytest.raises(InvalidProblem, match="call simulate"):
+    with pytest.raises(InvalidProblem, match=r"no argument `width`.*dimension"):
         op.simulate(problem, width=50, seeds=2, progress=False)
     full = mixture(covariances=np.stack([EYE + 0.1, np.diag([1.0, 2.0, 3.0, 4.0])]))
     with pytest.raises(InvalidProblem, match="multiple"):

@@ -1,5 +1,6 @@
 """Empirical risk minimisation on a Gaussian mixture: what is fitted, with how many samples."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -119,7 +120,7 @@ class MixtureERM(Problem):
     @property
     def codes(self) -> Float[np.ndarray, "class output"]:
         """The point of output space that stands for each class."""
-        return self.loss.codes(self.mixture.classes, self.fit_bias)
+        return _codes(self.loss, self.mixture.classes, self.fit_bias)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -154,6 +155,14 @@ class MixtureERM(Problem):
             "fit_bias": self.fit_bias,
             "class_weights": self.class_weights.tolist(),
         }
+
+
+@functools.lru_cache(maxsize=64)
+def _codes(loss: Loss, classes: int, fit_bias: bool) -> Float[np.ndarray, "class output"]:
+    """The codes of a loss, which a result asks for once for each of its variables."""
+    codes = loss.codes(classes, fit_bias)
+    codes.flags.writeable = False
+    return codes
 
 
 def _named(

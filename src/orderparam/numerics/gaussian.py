@@ -70,7 +70,7 @@ def sobol_normals(
 
 def normal_density(x: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
     """Density of the standard normal law."""
-    return np.exp(-np.square(x) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(np.exp(-np.square(x) / 2) / math.sqrt(2 * math.pi))
 
 
 def checked_nodes(nodes: int) -> int:

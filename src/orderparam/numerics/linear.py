@@ -94,31 +94,40 @@ def solve(
 def solve_small(
     matrix: Float[Array, "... n n"], right: Float[Array, "... n m"]
 ) -> Float[Array, "... n m"]:
-    """Solve positive definite systems of a few unknowns by elimination without pivoting.
+    """Solve positive definite systems of a few unknowns by elimination without pivoting."""
+    stacked = (jnp.moveaxis(part, (-2, -1), (0, 1)) for part in (matrix, right))
+    return jnp.moveaxis(solve_stacked(*stacked), (0, 1), (-2, -1))
+
+
+def solve_stacked(
+    matrix: Float[Array, "n n *batch"], right: Float[Array, "n m *batch"]
+) -> Float[Array, "n m *batch"]:
+    """`solve_small` for systems along the last axes, which vector operations run through fastest.
 
     Written out entry by entry, so that thousands of small systems cost a few vector operations
     instead of one library call each.
     """
-    count = matrix.shape[-1]
-    rows = [matrix[..., i, :] for i in range(count)]
-    sides = [right[..., i, :] for i in range(count)]
+    count = len(matrix)
+    rows, sides = list(matrix), list(right)
     for i in range(count):
         for j in range(i + 1, count):
-            factor = (rows[j][..., i] / rows[i][..., i])[..., None]
+            factor = rows[j][i] / rows[i][i]
             rows[j] = rows[j] - factor * rows[i]
             sides[j] = sides[j] - factor * sides[i]
     solved: list[Array] = [sides[0]] * count
     for i in reversed(range(count)):
         rest = sides[i]
         for j in range(i + 1, count):
-            rest = rest - rows[i][..., j, None] * solved[j]
-        solved[i] = rest / rows[i][..., i, None]
-    return jnp.stack(solved, axis=-2)
+            rest = rest - rows[i][j] * solved[j]
+        solved[i] = rest / rows[i][i]
+    return jnp.stack(solved)
 
 
 @jax.custom_jvp
 def root(matrix: Float[Array, "... n n"]) -> Float[Array, "... n n"]:
     """Symmetric square root of a positive semi-definite matrix; negative rounding counts as 0."""
+    if matrix.shape[-1] == 1:
+        return jnp.sqrt(jnp.maximum(matrix, 0))
     values, vectors = jnp.linalg.eigh(matrix)
     return (vectors * jnp.sqrt(jnp.maximum(values, 0))[..., None, :]) @ vectors.mT
 
@@ -126,6 +135,9 @@ def root(matrix: Float[Array, "... n n"]) -> Float[Array, "... n n"]:
 @root.defjvp
 def _root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     """S dS + dS S = dM in the eigenbasis; defined for equal eigenvalues too."""
+    if primals[0].shape[-1] == 1:
+        own = root(primals[0])
+        return own, tangents[0] / jnp.maximum(2 * own, 1e-150)
     values, vectors = jnp.linalg.eigh(primals[0])
     roots = jnp.sqrt(jnp.maximum(values, 0))
     total = jnp.maximum(roots[..., :, None] + roots[..., None, :], 1e-150)

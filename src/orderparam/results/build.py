@@ -1,5 +1,6 @@
 """Putting arrays and their circumstances together into a solution."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -216,6 +217,7 @@ def _circumstances() -> dict[str, str]:
     }
 
 
+@functools.cache
 def _version(package: str) -> str:
     """Version of an installed package; `unknown` when it runs from a folder of sources."""
     try:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.model.losses import Hinge, Loss, Squared, simplex
-from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
+from orderparam.mixtures.model.proximal import softmax_prox
 from orderparam.mixtures.model.smooth import Scalar, Softmax
 from orderparam.numerics.linear import solve
 
@@ -66,12 +66,12 @@ def _channel(loss: Loss, omega: Array, V: Array, code: Array) -> tuple[Array, Ar
         return y * jnp.clip(pull, 0, 1), (((pull > 0) & (pull < 1)) / v)[:, :, None]
     if isinstance(loss, Scalar):
         y, v = code[0], V[0, 0]
-        h = scalar_prox(lambda z: loss.derivatives(y, z), omega[:, 0], v)
+        h = loss.proximal(y, omega[:, 0], v)
         first, second = loss.derivatives(y, h)
         return -first[:, None], (second / (1 + v * second))[:, None, None]
     if isinstance(loss, Softmax):
-        z, slope = softmax_prox(jnp.asarray(simplex(len(code) + 1)), code, omega, V)
-        return loss.force(code, z), slope
+        z, slope = softmax_prox(simplex(len(code) + 1), code, omega, V)
+        return loss.force(code, z), jnp.moveaxis(slope, -1, 0)
     raise UnsupportedCombination(
         f"Message passing takes squared, logistic, custom, hinge and softmax losses, not "
         f"{loss.name!r}."

@@ -5,27 +5,22 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.mixtures.model.losses import HardMargin
 from orderparam.mixtures.model.spectrum import Full
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.theory.batches import (
-    BATCHES,
-    batch_size,
-    finished,
-    guesses,
-    make_setup,
-    padded,
-)
+from orderparam.mixtures.theory.batches import guesses, joined, judged, make_setup
 from orderparam.mixtures.theory.equations import Point, Setup
 from orderparam.mixtures.theory.existence import require_minimiser
-from orderparam.mixtures.theory.fixed_point import Found, iterate_all
+from orderparam.mixtures.theory.fixed_point import Found
 from orderparam.mixtures.theory.pack import pack_theory
 from orderparam.mixtures.theory.polishing import polish_all
+from orderparam.mixtures.theory.solving import Ends, batch_size, solved_points
 from orderparam.numerics.gaussian import checked_nodes, gaussian_rule
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, probability, real
@@ -96,7 +91,7 @@ class SaddlePoint(Method):
         spectrum = problem.mixture.spectrum
         points = len(problem.points()[0])
         work = 400.0 * clusters * nodes * outputs**2
-        memory = 64 * clusters * nodes * outputs**2 * min(points, BATCHES[-1])
+        memory = 64 * clusters * nodes * outputs**2
         if isinstance(spectrum, Full):
             size = outputs * spectrum.dimension
             work, memory = work + 8.0 * size**3, memory + 8 * 8 * size**2
@@ -108,16 +103,15 @@ class SaddlePoint(Method):
         require_minimiser(problem)
         began = time.perf_counter()
         setup = make_setup(problem, self.nodes)
-        alphas, strengths = problem.points()
+        points = Point(*problem.points())
         found = []
-        with progress_bar(len(alphas), self.name, progress) as advance:
+        with progress_bar(len(points.alpha), self.name, progress) as advance:
             size = batch_size(setup)
-            for first in range(0, len(alphas), size):
-                chosen = slice(first, first + size)
-                found.append(self.find(setup, alphas[chosen], strengths[chosen]))
-                advance(len(alphas[chosen]))
-        packed, residual, counts = (np.concatenate(part) for part in zip(*found, strict=True))
-        solved = finished(problem, setup, self.nodes, packed, residual, counts)
+            for first in range(0, len(points.alpha), size):
+                chosen = Point(*(part[first : first + size] for part in points))
+                found.append(self._ends(setup, *chosen))
+                advance(len(chosen.alpha))
+        solved = judged(setup, points, joined(found))
         return pack_theory(
             problem, solved, self.config(), seed, self.tolerance, self.accuracy, began
         )
@@ -127,62 +121,81 @@ class SaddlePoint(Method):
         setup: Setup,
         alphas: Float[np.ndarray, " point"],
         strengths: Float[np.ndarray, " point"],
-        starts: Float[np.ndarray, "point unknown"] | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Packed overlaps, residuals and numbers of evaluations of a batch of points."""
-        count = len(alphas)
-        fill = np.minimum(np.arange(padded(count)), count - 1)
-        points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
-        begin = guesses(setup, points) if starts is None else jnp.asarray(starts[fill])
-        found = iterate_all(
-            setup, points, begin, jnp.asarray(self.tolerance), jnp.asarray(self.iterations)
-        )
-        packed, residual, counts = (np.array(part)[:count] for part in found)
-        for index in np.flatnonzero(~(residual <= self.tolerance)):
-            single = Point(points.alpha[index, None], points.strength[index, None])
-            better = self._rescued(setup, single, packed[index])
-            counts[index] += int(better.evaluations)
-            if float(better.residual) < residual[index] or not np.isfinite(residual[index]):
-                packed[index], residual[index] = better.packed, better.residual
-        return packed, residual, counts
+        ends = self._ends(setup, alphas, strengths)
+        return ends.packed, ends.residual, ends.evaluations
+
+    def _ends(
+        self,
+        setup: Setup,
+        alphas: Float[np.ndarray, " point"],
+        strengths: Float[np.ndarray, " point"],
+    ) -> Ends:
+        """Iterate a batch of points, and rescue those that missed the tolerance."""
+        starts = guesses(setup, alphas, strengths)
+        ends = self._iterated(setup, Point(alphas, strengths), starts, self.iterations)
+        missed = np.flatnonzero(~(ends.residual <= self.tolerance)).tolist()
+        if not missed:
+            return ends
+        ends = jax.tree.map(np.array, ends)
+        for index in missed:
+            single = Point(alphas[index, None], strengths[index, None])
+            better = self._rescued(setup, single, ends.packed[index])
+            ends.evaluations[index] += int(better.evaluations)
+            residual = ends.residual[index]
+            if float(better.residual) < residual or not np.isfinite(residual):
+                again = self._iterated(setup, single, np.asarray(better.packed)[None], 1)
+                again = again._replace(
+                    packed=np.asarray(better.packed)[None],
+                    residual=np.asarray(better.residual)[None],
+                    evaluations=ends.evaluations[index, None],
+                )
+                _put(ends, index, again)
+        return ends
+
+    def _iterated(self, setup: Setup, points: Point, starts: np.ndarray, most: int) -> Ends:
+        return solved_points(setup, self.nodes, *points, starts, self.tolerance, most)
 
     def _rescued(self, setup: Setup, point: Point, start: np.ndarray) -> Found:
         """Levenberg-Marquardt from the best point, then continuation in the strength."""
-        found = self._polished(setup, point, jnp.asarray(start))
+        found = self._polished(setup, point, start)
         if float(found.residual) <= self.tolerance or isinstance(setup.spectrum, Full):
             return found
         total = int(found.evaluations)
-        at: Array | None = None
-        before: Array | None = None
+        at: np.ndarray | None = None
+        before: np.ndarray | None = None
         for stage in _path(setup, point):
-            guess = guesses(setup, stage)[0] if at is None else at
+            guess = guesses(setup, *stage)[0] if at is None else at
             if at is not None and before is not None:
                 guess = 2 * at - before
             found = self._one(setup, stage, guess)
             if float(found.residual) > 1e-3 and at is not None:
                 found = self._one(setup, stage, at)
             total += int(found.evaluations)
-            before, at = at, found.packed
-        return found._replace(evaluations=jnp.asarray(total))
+            before, at = at, np.asarray(found.packed)
+        return found._replace(evaluations=total)
 
-    def _one(self, setup: Setup, point: Point, start: Array) -> Found:
+    def _one(self, setup: Setup, point: Point, start: np.ndarray) -> Found:
         found = self._polished(setup, point, start)
         if float(found.residual) <= self.tolerance:
             return found
-        limits = jnp.asarray(self.tolerance), jnp.asarray(self.iterations)
-        again = iterate_all(setup, point, start[None], *limits)
+        again = self._iterated(setup, point, start[None], self.iterations)
         better = self._polished(setup, point, again.packed[0])
-        return min(
-            (found, better), key=lambda end: float(jnp.nan_to_num(end.residual, nan=jnp.inf))
-        )
+        return min((found, better), key=lambda end: float(np.nan_to_num(end.residual, nan=np.inf)))
 
-    def _polished(self, setup: Setup, point: Point, start: Array) -> Found:
+    def _polished(self, setup: Setup, point: Point, start: np.ndarray) -> Found:
         if len(start) > 100 or isinstance(setup.spectrum, Full):  # the Jacobian would not pay
-            limits = jnp.asarray(self.tolerance), jnp.asarray(4 * self.iterations)
-            found = iterate_all(setup, point, start[None], *limits)
-        else:
-            found = polish_all(setup, point, start[None], self.tolerance, _POLISHED)
-        return Found(*(part[0] for part in found))
+            ends = self._iterated(setup, point, start[None], 4 * self.iterations)
+            return Found(ends.packed[0], ends.residual[0], ends.evaluations[0])
+        found = polish_all(setup, point, jnp.asarray(start[None]), self.tolerance, _POLISHED)
+        return Found(*(np.asarray(part[0]) for part in found))
+
+
+def _put(ends: Ends, index: int, new: Ends) -> None:
+    """Replace one point."""
+    for part, own in zip(jax.tree.leaves(ends), jax.tree.leaves(new), strict=True):
+        part[index] = own[0]
 
 
 def _path(setup: Setup, point: Point) -> list[Point]:
@@ -195,4 +208,4 @@ def _path(setup: Setup, point: Point) -> list[Point]:
         reach = np.log(max(strength, 1e-12))
         steps = 1 + int(np.ceil(abs(reach) / np.log(_RATIO)))
         pairs = [(alpha, s) for s in np.exp(np.linspace(0.0, reach, steps))]
-    return [Point(jnp.asarray([a]), jnp.asarray([s])) for a, s in pairs]
+    return [Point(np.array([a]), np.array([s])) for a, s in pairs]

@@ -19,10 +19,12 @@ from orderparam.mixtures.theory.batches import finished, guesses, setup_with
 from orderparam.mixtures.theory.equations import Point, Setup
 from orderparam.mixtures.theory.fixed_point import Found, iterate
 from orderparam.mixtures.theory.pack import Sampling, Solved, evaluate, pack_theory
+from orderparam.mixtures.theory.rules import Rules, rules_of
 from orderparam.numerics.gaussian import checked_nodes
 from orderparam.results import Solution
 from orderparam.support.arguments import integer, optional, probability, real
 from orderparam.support.memory import require_numbers
+from orderparam.support.programs import program
 from orderparam.support.progress import progress as progress_bar
 
 _LARGEST = 1000
@@ -129,11 +131,12 @@ class SampledWeights(Method):
     def _found(self, setup: Setup, noise: Array, point: Point, start: Array | None) -> Found:
         """All replicates of a point, from the last one or from the general first guess."""
         if start is None:
-            first = guesses(setup, Point(point.alpha[None], point.strength[None]))
+            first = guesses(setup, np.asarray(point.alpha)[None], np.asarray(point.strength)[None])
             start = jnp.broadcast_to(first, (len(noise), first.shape[1]))
         # Far below the tolerance where no jump is in the way.
         limits = jnp.asarray(1e-4 * self.tolerance), jnp.asarray(self.iterations)
-        return _iterate_replicates(setup, noise, point, start, *limits)
+        rules = rules_of(setup.codes.shape[1], self.nodes)
+        return _iterate_replicates(setup, rules, noise, point, start, *limits)
 
     def _packed(
         self,
@@ -199,9 +202,10 @@ def _averaged(parts: list[dict[str, np.ndarray]], solved: Solved, accuracy: floa
     return Sampling(means, errors, worst, accuracy)
 
 
-@eqx.filter_jit
+@program
 def _iterate_replicates(
     setup: Setup,
+    rules: Rules,
     noise: Float[Array, "replicate draw cluster dimension"],
     point: Point,
     starts: Float[Array, "replicate unknown"],
@@ -212,6 +216,7 @@ def _iterate_replicates(
 
     def one(noise: Array, start: Array) -> Found:
         own = eqx.tree_at(lambda s: s.spectrum.noise, setup, noise)
-        return iterate(own, point, start, tolerance, most)
+        end = iterate(own, rules, point, start, tolerance, most)
+        return Found(end.best, end.residual, end.turn)
 
     return jax.vmap(one)(noise, starts)

@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from orderparam.errors import InvalidProblem
 from orderparam.mixtures.model.custom import users_code
+from orderparam.mixtures.model.losses import normal_below
 from orderparam.support.arguments import function, integer, real, text
 from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
@@ -72,7 +73,7 @@ class ElasticNet(Separable):
         tau = strength * self.l1_ratio
         A = A + strength * (1 - self.l1_ratio)
         up, down = (mean - tau) / s, (-mean - tau) / s
-        above, below = norm.cdf(up), norm.cdf(down)
+        above, below = normal_below(jnp.stack([up, down]))
         plus = (mean - tau) * above + s * norm.pdf(up)
         minus = (-mean - tau) * below + s * norm.pdf(down)
         square = ((mean - tau) ** 2 + s**2) * above + (mean - tau) * s * norm.pdf(up)

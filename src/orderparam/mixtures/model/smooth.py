@@ -21,7 +21,7 @@ from orderparam.mixtures.model.losses import (
     Squared,
     simplex,
 )
-from orderparam.mixtures.model.proximal import scalar_prox, softmax_prox
+from orderparam.mixtures.model.proximal import logistic_prox, scalar_prox, softmax_prox
 from orderparam.numerics.linear import root
 from orderparam.support.arguments import function, optional, text
 from orderparam.support.settings import library_settings
@@ -38,6 +38,10 @@ class Scalar(Loss):
     def elementwise(self, y: Array, z: Array) -> Array:
         """The loss itself, elementwise."""
 
+    def proximal(self, y: Array, omega: Float[Array, " node"], V: Array) -> Array:
+        """Proximal points, by a safe iteration that knows nothing but the two derivatives."""
+        return scalar_prox(lambda z: self.derivatives(y, z), omega, V)
+
     def value(
         self, code: Float[Array, "... output"], z: Float[Array, "... output"]
     ) -> Float[Array, "..."]:
@@ -48,11 +52,10 @@ class Scalar(Loss):
         """Averages over the nodes; -df/domega = l'' / (1 + V l'')."""
         y, V = field.code[0], field.V[0, 0]
         omega = field.mean[0] + jnp.sqrt(field.Q[0, 0]) * nodes[:, 0]
-        h = scalar_prox(lambda z: self.derivatives(y, z), omega, V)
+        h = self.proximal(y, omega, V)
         first, second = self.derivatives(y, h)
         f, slope = -first, second / (1 + V * second)
-        averages = [f, f**2, slope, self.elementwise(y, h)]
-        f, ff, slope, loss = (weights @ a for a in averages)
+        f, ff, slope, loss = jnp.stack([f, f**2, slope, self.elementwise(y, h)]) @ weights
         return Moments(f[None], ff[None, None], slope[None, None], loss)
 
 
@@ -62,12 +65,18 @@ class Logistic(Scalar):
     name: ClassVar[str] = "logistic"
 
     def derivatives(self, y: Array, z: Array) -> tuple[Array, Array]:
-        """-y sigma(-y z) and sigma(z) sigma(-z)."""
-        return -y * jax.nn.sigmoid(-y * z), jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+        """-y sigma(-y z) and sigma(z) sigma(-z), exact in both tails by one exponential."""
+        small = jnp.exp(-jnp.abs(z))
+        inside = 1 / (1 + small)
+        return -y * jnp.where(y * z > 0, small, 1.0) * inside, small * inside**2
+
+    def proximal(self, y: Array, omega: Float[Array, " node"], V: Array) -> Array:
+        """From a close start, by a fixed number of steps."""
+        return y * logistic_prox(y * omega, V)
 
     def elementwise(self, y: Array, z: Array) -> Array:
         """Softplus of -y z."""
-        return jax.nn.softplus(-y * z)
+        return jnp.maximum(-y * z, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
 
     def force_at_zero(self, code: Float[Array, " output"]) -> Array:
         """One half."""
@@ -169,19 +178,15 @@ class Softmax(Loss):
     def moments(self, field: Field, nodes: Array, weights: Array) -> Moments:
         """Averages over the nodes; -df/domega = H - H C (I + C^T H C)^-1 C^T H with V = C C^T."""
         omega = field.mean + nodes @ root(field.Q)
-        h, slope = softmax_prox(
-            jnp.asarray(simplex(len(field.mean) + 1)), field.code, omega, field.V
-        )
+        h, slope = softmax_prox(simplex(len(field.mean) + 1), field.code, omega, field.V)
         f = self.force(field.code, h)
         ff = jnp.einsum("n,ni,nj->ij", weights, f, f)
         loss = weights @ self.value(field.code, h)
-        return Moments(weights @ f, ff, jnp.einsum("n,nij->ij", weights, slope), loss)
+        return Moments(weights @ f, ff, slope @ weights, loss)
 
     def points(self, field: Field, omega: Float[Array, "node output"]) -> Array:
         """By Newton's method."""
-        return softmax_prox(jnp.asarray(simplex(len(field.mean) + 1)), field.code, omega, field.V)[
-            0
-        ]
+        return softmax_prox(simplex(len(field.mean) + 1), field.code, omega, field.V)[0]
 
     def force(self, code: Array, z: Array) -> Array:
         """Minus the gradient."""

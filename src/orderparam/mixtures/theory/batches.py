@@ -1,9 +1,5 @@
-"""Many points of one problem at once: their arrays, first guesses, and their evaluation.
+"""Points of one problem: their arrays, their first guesses, and what becomes of their ends."""
 
-Batches have few sizes, so that programs are compiled once for each.
-"""
-
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,23 +8,14 @@ from jaxtyping import Array, Float
 from orderparam.errors import UnsupportedCombination
 from orderparam.mixtures.model.spectrum import Diagonal, Full
 from orderparam.mixtures.problem import MixtureERM
-from orderparam.mixtures.theory.equations import Point, Setup, first_guess, image, pack, unpack
-from orderparam.mixtures.theory.observables import evaluate_all
+from orderparam.mixtures.theory.equations import Point, Setup, image, unpack
 from orderparam.mixtures.theory.pack import Solved
+from orderparam.mixtures.theory.solving import Ends, batch_size, solved_points
 from orderparam.numerics.gaussian import gaussian_rule
+from orderparam.support.programs import program
 
-BATCHES = (1, 6, 32)
-"""Compiled numbers of points."""
-
-
-def batch_size(setup: Setup) -> int:
-    """Points solved together: one where a factorisation outweighs everything else."""
-    return 1 if isinstance(setup.spectrum, Full) else BATCHES[-1]
-
-
-def padded(count: int) -> int:
-    """The compiled size that holds so many points."""
-    return next(size for size in BATCHES if size >= count)
+_ATOMS = (1, 4, 16, 64, 256)
+"""Compiled numbers of atoms, and multiples of the last."""
 
 
 def make_setup(problem: MixtureERM, nodes: int) -> Setup:
@@ -43,25 +30,55 @@ def make_setup(problem: MixtureERM, nodes: int) -> Setup:
             "averaged over draws, by the method SampledWeights alone; solve it with that, or use "
             "'l2'."
         )
-    return setup_with(problem, jax.tree.map(jnp.asarray, problem.mixture.spectrum), nodes)
+    return setup_with(problem, filled(problem.mixture.spectrum), nodes)
+
+
+def filled(spectrum: Diagonal | Full) -> Diagonal | Full:
+    """The same with atoms of no share, in one of a few numbers, so that programs are shared."""
+    if not isinstance(spectrum, Diagonal):
+        return spectrum
+    count, last = len(spectrum.shares), _ATOMS[-1]
+    room = next((size for size in _ATOMS if size >= count), -(-count // last) * last)
+
+    def more(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part, np.repeat(part[-1:], room - count, axis=0)])
+
+    shares = np.pad(spectrum.shares, (0, room - count))
+    return Diagonal(shares, *map(more, (spectrum.variances, spectrum.means, spectrum.loadings)))
 
 
 def setup_with(problem: MixtureERM, spectrum: Diagonal | Full, nodes: int) -> Setup:
     """The arrays of a problem with means and covariances in another form."""
     mixture, codes = problem.mixture, problem.codes
-    x, w = gaussian_rule(codes.shape[1], nodes)
     return Setup(
         spectrum,
-        jnp.asarray(mixture.weights),
-        jnp.asarray(problem.test_weights),
-        jnp.asarray(problem.class_weights[mixture.labels]),
-        jnp.asarray(codes[mixture.labels]),
-        jnp.asarray(x),
-        jnp.asarray(w),
+        mixture.weights,
+        problem.test_weights,
+        problem.class_weights[mixture.labels],
+        codes[mixture.labels],
+        *gaussian_rule(codes.shape[1], nodes),
         problem.loss,
         problem.penalty,  # type: ignore[arg-type]
         problem.fit_bias,
     )
+
+
+def guesses(
+    setup: Setup, alphas: Float[np.ndarray, " point"], strengths: Float[np.ndarray, " point"]
+) -> Float[np.ndarray, "point unknown"]:
+    """Where the iteration starts, packed: the response of ridge regression, and small weights.
+
+    On spherical data of the same size.
+    """
+    (K, L), spectrum = setup.codes.shape, setup.spectrum
+    diagonal = (np.arange(L)[:, None] == np.arange(L))[np.triu_indices(L)]
+    size = max(float(setup.weights @ spectrum.traces()), 1e-6)
+    half = (strengths + (alphas - 1) * size) / 2
+    V = size / (half + np.sqrt(half**2 + strengths * size))
+    small = np.minimum(V, 1.0)
+    logs = [np.tile(np.log(part)[:, None] * diagonal, K) for part in (V, 0.5 * small**2)]
+    means = np.arcsinh(np.sqrt(0.02) * setup.codes.ravel()) * np.ones((len(V), 1))
+    return np.concatenate([*logs, means, np.zeros((len(V), L))], axis=1)
 
 
 def finished(
@@ -72,28 +89,29 @@ def finished(
     residual: Float[np.ndarray, " point"],
     counts: np.ndarray,
 ) -> Solved:
-    """Evaluate solved points, in batches of the size that was compiled."""
+    """Evaluate points that were solved elsewhere."""
     alphas, strengths = problem.points()
-    fine = gaussian_rule(setup.codes.shape[1], nodes, fine=True)
-    rule = (jnp.asarray(fine[0]), jnp.asarray(fine[1]))
     parts = []
-    size = batch_size(setup)
-    for first in range(0, len(alphas), size):
-        count = min(size, len(alphas) - first)
-        fill = first + np.minimum(np.arange(padded(count)), count - 1)
-        points = Point(jnp.asarray(alphas[fill]), jnp.asarray(strengths[fill]))
-        done = evaluate_all(setup, rule, points, jnp.asarray(packed[fill]))
-        parts.append(jax.tree.map(lambda leaf, n=count: np.asarray(leaf)[:n], done))
-    xs, averages, error = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    for first in range(0, len(alphas), batch_size(setup)):
+        chosen = slice(first, first + batch_size(setup))
+        own = (alphas[chosen], strengths[chosen], packed[chosen])
+        parts.append(solved_points(setup, nodes, *own, 0.0, 1))
+    ends = joined(parts)._replace(residual=residual, evaluations=counts)
+    return judged(setup, Point(alphas, strengths), ends)
+
+
+def joined(parts: list[Ends]) -> Ends:
+    """Batches of points as one."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def judged(setup: Setup, points: Point, ends: Ends) -> Solved:
+    """Ends of points with the error of their quadrature."""
     # What one rule leaves unsolved, the other does too: only the difference is its error.
-    error = np.maximum(error - residual, 0.0)
-    return Solved(setup, Point(alphas, strengths), xs, averages, residual, error, counts)
-
-
-@eqx.filter_jit
-def guesses(setup: Setup, points: Point) -> Float[Array, "point unknown"]:
-    """Where the iteration starts at each point, packed."""
-    return jax.vmap(lambda p: pack(first_guess(setup, p)))(points)
+    error = np.maximum(ends.error - ends.residual, 0.0)
+    return Solved(
+        setup, points, ends.overlaps, ends.averages, ends.residual, error, ends.evaluations
+    )
 
 
 def residuals_all(
@@ -107,7 +125,7 @@ def residuals_all(
     return _residuals(setup, points, packed)
 
 
-@eqx.filter_jit
+@program
 def _residuals(
     setup: Setup, points: Point, packed: Float[Array, "point unknown"]
 ) -> Float[Array, " point"]:

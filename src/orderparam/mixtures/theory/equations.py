@@ -11,7 +11,7 @@ from orderparam.mixtures.model.losses import Field, Loss
 from orderparam.mixtures.model.penalties import L2, Separable
 from orderparam.mixtures.model.spectrum import Diagonal, Full
 from orderparam.mixtures.theory.weights import Conjugates, Weights, answer
-from orderparam.numerics.linear import exponential, logarithm
+from orderparam.numerics.linear import exponential, logarithm, solve
 
 _TINY = 1e-290
 
@@ -29,12 +29,12 @@ class Setup(eqx.Module):
     """Everything of a problem but the ratio `alpha = n/d` and the strength of the penalty."""
 
     spectrum: Diagonal | Full
-    weights: Float[Array, " cluster"]
-    test_weights: Float[Array, " cluster"]
-    importance: Float[Array, " cluster"]
-    codes: Float[Array, "cluster output"]
-    nodes: Float[Array, "node output"]
-    node_weights: Float[Array, " node"]
+    weights: Float[Any, " cluster"]
+    test_weights: Float[Any, " cluster"]
+    importance: Float[Any, " cluster"]
+    codes: Float[Any, "cluster output"]
+    nodes: Float[Any, "node output"]
+    node_weights: Float[Any, " node"]
     loss: Loss = eqx.field(static=True)
     penalty: L2 | Separable = eqx.field(static=True)
     fit_bias: bool = eqx.field(static=True)
@@ -80,9 +80,11 @@ def channel(setup: Setup, alpha: Array, x: Overlaps) -> tuple[Conjugates, Array]
     return hats, setup.weights @ loss
 
 
-def image(setup: Setup, point: Point, x: Overlaps) -> Image:
-    """Apply both sides once."""
-    hats, loss = channel(setup, point.alpha, x)
+def image(
+    setup: Setup, point: Point, x: Overlaps, forces: tuple[Conjugates, Array] | None = None
+) -> Image:
+    """Apply both sides once; `forces` are those of the channel where they are known."""
+    hats, loss = channel(setup, point.alpha, x) if forces is None else forces
     new = answer(hats, point.strength, setup.spectrum, setup.penalty)
     return Image(hats, new, loss, _residual(setup, x, new, hats))
 
@@ -99,12 +101,13 @@ def semi_implicit(setup: Setup, x: Overlaps, done: Image) -> Overlaps:
     mean = (jnp.eye(K * L).reshape(K, L, K, L) + JV).reshape(K * L, K * L)
     gap = (done.weights.m - x.m).ravel()
     if not setup.fit_bias:
-        moved = jnp.linalg.solve(mean, gap).reshape(K, L)
+        moved = solve(mean, gap[:, None]).reshape(K, L)
         return Overlaps(done.weights.V, done.weights.Q, x.m + moved, x.b)
     column = jnp.sum(JV, axis=2).reshape(K * L, L)
     row = V.transpose(1, 0, 2).reshape(L, K * L)
     system = jnp.block([[mean, column], [row, jnp.sum(V, axis=0)]])
-    moved = jnp.linalg.solve(system, jnp.concatenate([gap, jnp.sum(done.hats.m, axis=0)]))
+    sides = jnp.concatenate([gap, jnp.sum(done.hats.m, axis=0)])
+    moved = solve(system, sides[:, None])[:, 0]
     step = moved[K * L :]
     limit = 3 * (1 + jnp.abs(x.b))
     return Overlaps(
@@ -147,24 +150,6 @@ def unpack(packed: Float[Array, " unknown"], clusters: int, outputs: int) -> Ove
     rest = packed[2 * size :]
     m = jnp.sinh(rest[: clusters * outputs].reshape(clusters, outputs)) * scale[:, None]
     return Overlaps(V, Q, m, rest[clusters * outputs :] * (1 + scale[0]))
-
-
-def first_guess(setup: Setup, point: Point) -> Overlaps:
-    """The response of ridge regression on spherical data of the same size, and small weights."""
-    K, L = setup.codes.shape
-    spectrum, lam, alpha = setup.spectrum, point.strength, point.alpha
-    if isinstance(spectrum, Diagonal):
-        traces = spectrum.shares @ spectrum.variances
-    else:
-        traces = jnp.einsum("kii->k", spectrum.covariances) / spectrum.covariances.shape[1]
-    size = jnp.maximum(setup.weights @ traces, 1e-6)
-    half = (lam + (alpha - 1) * size) / 2
-    V = size / (half + jnp.sqrt(half**2 + lam * size))
-    small = jnp.minimum(V, 1.0)
-    identity = jnp.broadcast_to(jnp.eye(L), (K, L, L))
-    return Overlaps(
-        V * identity, 0.5 * small**2 * identity, 0.1 * small * setup.codes, jnp.zeros(L)
-    )
 
 
 def _residual(setup: Setup, x: Overlaps, new: Weights, hats: Conjugates) -> Array:

@@ -3,12 +3,13 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.mixtures.theory.equations import (
+    Image,
+    Overlaps,
     Point,
     Setup,
     image,
@@ -16,6 +17,7 @@ from orderparam.mixtures.theory.equations import (
     semi_implicit,
     unpack,
 )
+from orderparam.mixtures.theory.rules import Rules, forces
 from orderparam.numerics.linear import solve
 
 _MEMORY = 6
@@ -25,18 +27,26 @@ _MOST_DAMPED = 0.98
 
 
 class Search(NamedTuple):
-    """State of the iteration; `best` is the point of smallest residual so far."""
+    """State of the iteration; `best` is the point of smallest residual so far.
+
+    Its `sides` are what the equations say there beyond the overlaps: training loss, penalty, norm
+    and share of active coordinates. The last turn judges it: then `overlaps` are its own, and
+    `error` is the residual of the equations by the refined rule.
+    """
 
     turn: Int[Array, ""]
     at: Float[Array, " unknown"]
     best: Float[Array, " unknown"]
+    sides: Float[Array, "4"]
     residual: Float[Array, ""]
-    points: Float[Array, "memory unknown"]
-    steps: Float[Array, "memory unknown"]
+    past: Float[Array, "memory 2 unknown"]
     known: Int[Array, ""]
     damping: Float[Array, ""]
     rest: Int[Array, ""]
     stale: Int[Array, ""]
+    overlaps: Overlaps
+    error: Float[Array, ""]
+    judged: Bool[Array, ""]
 
 
 class Found(NamedTuple):
@@ -48,9 +58,14 @@ class Found(NamedTuple):
 
 
 def iterate(
-    setup: Setup, point: Point, start: Float[Array, " unknown"], tolerance: Array, most: Array
-) -> Found:
-    """Semi-implicit iteration with Anderson acceleration.
+    setup: Setup,
+    rules: Rules,
+    point: Point,
+    start: Float[Array, " unknown"],
+    tolerance: Array,
+    most: Array,
+) -> Search:
+    """Semi-implicit iteration with Anderson acceleration, and a look by the refined rule.
 
     Damping starts at 0.2 and grows whenever the residual has not improved for 15 evaluations, from
     the best point on. Steps of the acceleration longer than 1 are refused.
@@ -58,62 +73,54 @@ def iterate(
     K, L = setup.codes.shape
 
     def body(s: Search) -> Search:
-        x = unpack(s.at, K, L)
-        done = image(setup, point, x)
-        step = pack(semi_implicit(setup, x, done)) - s.at
-        healthy = jnp.isfinite(done.residual) & jnp.all(jnp.isfinite(step))
-        better = healthy & (done.residual < s.residual)
-        best = jnp.where(better, s.at, s.best)
-        reached: Array = done.residual
-        residual = jnp.where(better, reached, s.residual)
-        stale = jnp.where(better, 0, s.stale + 1)
-        restart = ~healthy | (stale > _PATIENCE)
-        step = jnp.where(healthy, step, 0.0)
-        size = jnp.max(jnp.abs(step))
-        points, steps = jnp.roll(s.points, 1, 0).at[0].set(s.at), jnp.roll(s.steps, 1, 0)
-        steps = steps.at[0].set(step)
-        known = jnp.minimum(s.known + 1, _MEMORY)
-        plain = (1 - s.damping) * step * jnp.minimum(1.0, 2.0 / (size + 1e-300))
-        mixed = step + _anderson(points, steps, known)
-        mix = (done.residual < 0.5) & (s.rest == 0) & (jnp.max(jnp.abs(mixed)) < _LONGEST)
-        moved = s.at + jnp.where(mix, mixed, plain)
-        damped = jnp.minimum((1 + s.damping) / 2, _MOST_DAMPED)
-        return Search(
-            s.turn + 1,
-            jnp.where(restart, best, moved),
-            best,
-            residual,
-            points,
-            steps,
-            jnp.where(restart, 0, known),
-            jnp.where(restart, damped, s.damping),
-            jnp.where(restart, _PATIENCE, jnp.maximum(s.rest - 1, 0)),
-            jnp.where(restart, 0, stale),
-        )
+        judged = (s.residual <= tolerance) | (s.turn >= most)
+        x = unpack(jnp.where(judged, s.best, s.at), K, L)
+        done = image(setup, point, x, forces(setup, rules, judged, point.alpha, x))
+        moved = _moved(s, done, pack(semi_implicit(setup, x, done)) - s.at, judged)
+        return moved._replace(overlaps=x, error=done.residual, judged=judged)
 
-    def busy(s: Search) -> Array:
-        return (s.residual > tolerance) & (s.turn < most)
-
-    zero, blank = jnp.asarray(0), jnp.zeros((_MEMORY, start.shape[0]))
+    zero, past = jnp.asarray(0), jnp.zeros((_MEMORY, 2, start.shape[0]))
+    square = jnp.zeros((K, L, L))
     first = Search(
-        zero, start, start, jnp.asarray(jnp.inf), blank, blank, zero, jnp.asarray(0.2), zero, zero
+        zero, start, start, jnp.zeros(4), jnp.asarray(jnp.inf), past, zero, jnp.asarray(0.2), zero,
+        zero, Overlaps(square, square, jnp.zeros((K, L)), jnp.zeros(L)), jnp.zeros(()),
+        jnp.asarray(False),
+    )  # fmt: skip
+    return lax.while_loop(lambda s: ~s.judged, body, first)
+
+
+def _moved(s: Search, done: Image, step: Array, judged: Array) -> Search:
+    """The next point; when the best one is judged, it and what is known of it stay."""
+    healthy = jnp.isfinite(done.residual) & jnp.all(jnp.isfinite(step))
+    better = healthy & (done.residual < s.residual) & ~judged
+    best = jnp.where(better, s.at, s.best)
+    weights = done.weights
+    sides = jnp.stack([done.train_loss, weights.penalty, weights.norm, weights.active])
+    stale = jnp.where(better, 0, s.stale + 1)
+    restart = ~healthy | (stale > _PATIENCE)
+    step = jnp.where(healthy, step, 0.0)
+    size = jnp.max(jnp.abs(step))
+    past = jnp.concatenate([jnp.stack([s.at, step])[None], s.past[:-1]])
+    known = jnp.minimum(s.known + 1, _MEMORY)
+    plain = (1 - s.damping) * step * jnp.minimum(1.0, 2.0 / (size + 1e-300))
+    mixed = step + _anderson(past[:, 0], past[:, 1], known)
+    mix = (done.residual < 0.5) & (s.rest == 0) & (jnp.max(jnp.abs(mixed)) < _LONGEST)
+    damped = jnp.minimum((1 + s.damping) / 2, _MOST_DAMPED)
+    return s._replace(
+        turn=jnp.where(judged, s.turn, s.turn + 1),
+        at=jnp.where(restart, best, s.at + jnp.where(mix, mixed, plain)),
+        best=best,
+        sides=jnp.where(better, sides, s.sides),
+        residual=jnp.where(better, jnp.asarray(done.residual), s.residual),
+        past=past,
+        known=jnp.where(restart, 0, known),
+        damping=jnp.where(restart, damped, s.damping),
+        rest=jnp.where(restart, _PATIENCE, jnp.maximum(s.rest - 1, 0)),
+        stale=jnp.where(restart, 0, stale),
     )
-    last = lax.while_loop(busy, body, first)
-    return Found(last.best, last.residual, last.turn)
 
 
 @eqx.filter_jit
-def iterate_all(
-    setup: Setup,
-    points: Point,
-    starts: Float[Array, "point unknown"],
-    tolerance: Float[Array, ""],
-    most: Int[Array, ""],
-) -> Found:
-    """`iterate` for many points at once; each stops on its own."""
-    return jax.vmap(lambda p, s: iterate(setup, p, s, tolerance, most))(points, starts)
-
-
 def _anderson(
     points: Float[Array, "memory unknown"], steps: Float[Array, "memory unknown"], known: Array
 ) -> Float[Array, " unknown"]:

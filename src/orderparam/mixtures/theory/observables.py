@@ -2,16 +2,18 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.mixtures.model.losses import Field, HardMargin
-from orderparam.mixtures.theory.equations import Overlaps, Point, Setup, image, unpack
-from orderparam.numerics.gaussian import Rule, sobol_normals
+from orderparam.mixtures.problem import MixtureERM
+from orderparam.mixtures.theory.equations import Overlaps, Setup
+from orderparam.mixtures.theory.fixed_point import Search
+from orderparam.numerics.gaussian import sobol_normals
 from orderparam.support.later import special
+from orderparam.support.programs import program
 
 _TEST_EXPONENT = 13
 _TRAIN_EXPONENT = 11
@@ -37,25 +39,11 @@ class Averages(NamedTuple):
     """What follows from a solution by quadrature."""
 
     train_loss: Float[Any, ""]
-    test_loss: Float[Any, ""]
     penalty: Float[Any, ""]
     norm: Float[Any, ""]
     active: Float[Any, ""]
+    test_loss: Float[Any, ""]
     shift: Float[Any, " cluster"]
-
-
-@eqx.filter_jit
-def evaluate_all(
-    setup: Setup, fine: Rule, points: Point, packed: Float[Array, "point unknown"]
-) -> tuple[Overlaps, Averages, Float[Array, " point"]]:
-    """Overlaps, what follows from them, and the residual of the equations by a finer rule."""
-    refined = eqx.tree_at(lambda s: (s.nodes, s.node_weights), setup, fine)
-
-    def one(point: Point, packed: Array) -> tuple[Overlaps, Averages, Array]:
-        x = unpack(packed, *setup.codes.shape)
-        return x, _averages(setup, point, x), image(refined, point, x).residual
-
-    return jax.vmap(one)(points, packed)
 
 
 def gaussian_errors(
@@ -75,15 +63,25 @@ def gaussian_errors(
         shift: One output only: training outputs are positive where `z > -shift`.
     """
     if mean.shape[1] == 1:
-        direction = float(np.sign(codes[1, 0] - codes[0, 0]))
-        level = direction * (mean[:, 0] if shift is None else mean[:, 0] + shift)
-        upper = special.ndtr(level / np.sqrt(np.maximum(Q[:, 0, 0], 1e-300)))
-        table = np.stack([1 - upper, upper], axis=1)
+        table = binary_confusion(mean, Q, codes, shift)
         return Errors(table, table[None])
     factors = _roots(Q)
     xi = sobol_normals(mean.shape[1], _TEST_EXPONENT, _SCRAMBLES)
     z = mean[:, None, None] + np.einsum("kij,spj->kspi", factors, xi, optimize=True)
     return _counted(z, codes)
+
+
+def binary_confusion(
+    mean: Float[np.ndarray, "*point cluster 1"],
+    Q: Float[np.ndarray, "*point cluster 1 1"],
+    codes: Float[np.ndarray, "2 1"],
+    shift: Float[np.ndarray, "*point cluster"] | None = None,
+) -> Float[np.ndarray, "*point cluster 2"]:
+    """The confusion of `gaussian_errors` for one output, at many points at once."""
+    direction = float(np.sign(codes[1, 0] - codes[0, 0]))
+    level = direction * (mean[..., 0] if shift is None else mean[..., 0] + shift)
+    upper = special.ndtr(level / np.sqrt(np.maximum(Q[..., 0, 0], 1e-300)))
+    return np.stack([1 - upper, upper], axis=-1)
 
 
 def train_errors(
@@ -94,11 +92,39 @@ def train_errors(
     flat = xi.reshape(-1, xi.shape[2])
     omega = mean[:, None] + np.einsum("kij,pj->kpi", _roots(np.asarray(x.Q)), flat)
     V = setup.importance[:, None, None] * x.V
-    h = np.asarray(_points(setup, jnp.asarray(mean), x.Q, V, jnp.asarray(omega)))
+    h = np.asarray(_points(setup, mean, x.Q, V, omega))
     return _counted(h.reshape(len(mean), *xi.shape), codes)
 
 
-@eqx.filter_jit
+def exact_rates(
+    problem: MixtureERM, x: Overlaps, shift: Float[np.ndarray, "point cluster"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confusion, and by columns the test error, the training error and no standard errors."""
+    mixture, mean = problem.mixture, x.m + x.b[:, None]
+    test, train = (binary_confusion(mean, x.Q, problem.codes, s) for s in (None, shift))
+    own = (slice(None), np.arange(mixture.clusters), mixture.labels)
+    none = np.zeros(len(mean))
+    rates = (1 - test[own] @ problem.test_weights, none, 1 - train[own] @ mixture.weights, none)
+    return test, np.stack(rates, axis=1)
+
+
+def sampled_rates(problem: MixtureERM, setup: Setup, x: Overlaps) -> tuple[np.ndarray, np.ndarray]:
+    """Confusion, and by columns test and training errors, each followed by its standard error."""
+    mixture, codes = problem.mixture, problem.codes
+    rates = np.zeros((len(x.b), 4))
+    confusion = np.zeros((len(x.b), mixture.clusters, mixture.classes))
+    for i, (V, Q, m, b) in enumerate(zip(*x, strict=True)):
+        test = gaussian_errors(m + b, Q, codes)
+        train = train_errors(setup, Overlaps(V, Q, m, b), m + b, codes)
+        confusion[i] = test.confusion
+        rates[i] = (
+            *test.rate(problem.test_weights, mixture.labels),
+            *train.rate(mixture.weights, mixture.labels),
+        )
+    return confusion, rates
+
+
+@program
 def _points(setup: Setup, mean: Array, Q: Array, V: Array, omega: Array) -> Array:
     def cluster(mean: Array, Q: Array, V: Array, code: Array, omega: Array) -> Array:
         return setup.loss.points(Field(mean, Q, V, code), omega)
@@ -106,8 +132,9 @@ def _points(setup: Setup, mean: Array, Q: Array, V: Array, omega: Array) -> Arra
     return jax.vmap(cluster)(mean, Q, V, setup.codes, omega)
 
 
-def _averages(setup: Setup, point: Point, x: Overlaps) -> Averages:
-    done = image(setup, point, x)
+def averages(setup: Setup, ended: Search) -> Averages:
+    """What follows from a point where the iteration ended."""
+    x = ended.overlaps
 
     def cluster(V: Array, Q: Array, m: Array, code: Array) -> tuple[Array, Array]:
         field = Field(m + x.b, Q, V, code)
@@ -117,14 +144,9 @@ def _averages(setup: Setup, point: Point, x: Overlaps) -> Averages:
     test, shift = jax.vmap(cluster)(x.V, x.Q, x.m, setup.codes)
     if isinstance(setup.loss, HardMargin):
         test = jnp.full_like(test, jnp.inf)
-    return Averages(
-        done.train_loss,
-        (setup.test_weights * setup.importance) @ test,
-        done.weights.penalty,
-        done.weights.norm,
-        done.weights.active,
-        setup.importance * shift,
-    )
+    test = (setup.test_weights * setup.importance) @ test
+    train_loss, penalty, norm, active = ended.sides
+    return Averages(train_loss, penalty, norm, active, test, setup.importance * shift)
 
 
 def _counted(

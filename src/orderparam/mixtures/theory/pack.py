@@ -16,7 +16,7 @@ from orderparam.mixtures.model.losses import Squared
 from orderparam.mixtures.problem import MixtureERM
 from orderparam.mixtures.theory.bayes import bayes_error
 from orderparam.mixtures.theory.equations import Overlaps, Point, Setup
-from orderparam.mixtures.theory.observables import Averages, gaussian_errors, train_errors
+from orderparam.mixtures.theory.observables import Averages, exact_rates, sampled_rates
 from orderparam.mixtures.theory.separability import separability_threshold
 from orderparam.results import Solution, Verdict, build_solution
 from orderparam.results.uncertainty import relative_bias
@@ -120,21 +120,11 @@ def evaluate(
     averages = {name: np.array(value) for name, value in solved.averages._asdict().items()}
     shift = averages.pop("shift")
     alpha, strength = (np.asarray(part) for part in points)
-    mixture, codes = problem.mixture, problem.codes
-    rates = np.zeros((len(alpha), 4))
-    confusion = np.zeros((len(alpha), mixture.clusters, mixture.classes))
-    for i in range(len(alpha)):
-        mean = x.m[i] + x.b[i]
-        test = gaussian_errors(mean, x.Q[i], codes)
-        if codes.shape[1] == 1:
-            train = gaussian_errors(mean, x.Q[i], codes, shift[i])
-        else:
-            train = train_errors(setup, Overlaps(*(part[i] for part in x)), mean, codes)
-        confusion[i] = test.confusion
-        rates[i] = (
-            *test.rate(problem.test_weights, mixture.labels),
-            *train.rate(mixture.weights, mixture.labels),
-        )
+    codes = problem.codes
+    if codes.shape[1] == 1:
+        confusion, rates = exact_rates(problem, x, shift)
+    else:
+        confusion, rates = sampled_rates(problem, setup, x)
     averages["energy"] = alpha * averages["train_loss"] + strength * averages["penalty"]
     values = {
         "test_error": rates[:, 0],

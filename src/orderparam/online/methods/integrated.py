@@ -80,8 +80,8 @@ def integrated(
     """
     times = problem.times(save)
     levels, known = levels_of(problem, method.sgd_noise, method.margin, method.rest)
-    steps = Steps(jnp.asarray(method.rtol), jnp.asarray(method.atol), method.max_steps)
-    padded = jnp.asarray(np.pad(times, (0, _length(len(times)) - len(times)), "edge"))
+    steps = Steps(np.asarray(method.rtol), np.asarray(method.atol), method.max_steps)
+    padded = np.pad(times, (0, _length(len(times)) - len(times)), "edge")
     rest = (rule_of(problem, method.sgd_noise), levels, padded, steps)
     runs, spent, note = [], np.zeros(2), ""
     for start in starts:
@@ -109,7 +109,8 @@ def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
     def rise(index: int) -> np.ndarray:
         state = jax.tree.map(lambda part: part[index], first)
         own = fixed.with_teachers(tuple(part[index] for part in fixed.teachers()))
-        return np.asarray(velocity(jnp.zeros(()), state, (own, rule)).M)
+        known = jax.tree.map(jnp.asarray, (state, (own, rule)))
+        return np.asarray(velocity(jnp.zeros(()), *known).M)
 
     stuck = [index for index in blank.tolist() if np.abs(rise(index)).max() <= _STILL]
     if not stuck:

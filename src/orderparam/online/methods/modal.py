@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
@@ -61,9 +60,9 @@ class ModalODE(IntegratedMethod):
         mu[:, : values.shape[1]] = values
         A = np.broadcast_to(problem.A, mu.shape)
         q = np.diagonal(start.Q, axis1=1, axis2=2)
-        modes = Modes(*(jnp.asarray(part) for part in (left, right, A, q, mu)))
-        first = State(*(jnp.asarray(part) for part in (start.Q, start.M, A)))
-        fixed = fixed_of(problem, jnp.asarray(start.T))
+        modes = Modes(left, right, A, q, mu)
+        first = State(start.Q, start.M, A)
+        fixed = fixed_of(problem, start.T)
         return integrated(self, problem, save, seed, [(first, fixed, modes)])
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from orderparam.contract import Estimate, SavePlan
@@ -100,8 +99,8 @@ class OverlapODE(IntegratedMethod):
         """Where to start, once, or for each replicate of the frozen random points."""
         start = problem.start.flat()
         A = np.broadcast_to(problem.A, (len(start.Q), problem.students))
-        first = State(jnp.asarray(start.Q), jnp.asarray(start.M), jnp.asarray(A))
-        teacher = jnp.asarray(problem.preactivations().flat().T)
+        first = State(start.Q, start.M, A)
+        teacher = problem.preactivations().flat().T
         fixed = fixed_of(problem, teacher, bins_of(problem))
         if isinstance(problem.activation, str):
             yield first, fixed, None
@@ -110,5 +109,5 @@ class OverlapODE(IntegratedMethod):
         # Gradient flow has no averages over points.
         replicates, samples = (self.replicates, self.samples) if self.sgd_noise else (1, 2)
         for replicate in range(replicates):
-            normals = jnp.asarray(frozen_normals(seed, replicate, samples, units))
+            normals = np.asarray(frozen_normals(seed, replicate, samples, units))
             yield first, replace(fixed, normals=normals), None

@@ -87,7 +87,8 @@ class Overlaps(KnownKeywords, eqx.Module):
         """The same with a leading axis, of length 1 for a single state."""
         if self.draws is not None:
             return self
-        return Overlaps(self.Q[None], self.M[None], self.T[None], self.dimension)
+        parts = tuple(part[None] for part in (self.Q, self.M, self.T))
+        return eqx.tree_at(lambda o: (o.Q, o.M, o.T), self, parts)  # checked already
 
     def config(self) -> Mapping[str, Any]:
         """As plain values: a single state by its numbers, many by number and fingerprint."""

@@ -120,9 +120,9 @@ class RateFactor(KnownKeywords, eqx.Module):
         jumps: Times at which the factor jumps.
     """
 
-    edges: Float[Array, " edge"]
-    table: Float[Array, "piece power"]
-    jumps: Float[Array, " jump"]
+    edges: Float[Any, " edge"]
+    table: Float[Any, "piece power"]
+    jumps: Float[Any, " jump"]
 
     def __call__(self, t: Any) -> Float[Array, ""]:
         """The factor at time t."""
@@ -144,4 +144,4 @@ def factor_of(
     if schedule.kind == "parts":
         jumps = polynomial.x[1:-1][np.diff(schedule.values) != 0]
     parts = (polynomial.x, polynomial.c.T, jumps)
-    return RateFactor(*(jnp.asarray(part, precision) for part in parts))
+    return RateFactor(*(np.asarray(part, precision) for part in parts))

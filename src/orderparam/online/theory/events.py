@@ -2,9 +2,11 @@
 
 import contextlib
 import math
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.errors import UnsupportedCombination
@@ -27,11 +29,11 @@ class Levels(eqx.Module):
         rest: Share of the plateau's height above `final` at which the run has converged.
     """
 
-    trace: Float[Array, ""]
-    plateau: Float[Array, ""]
-    final: Float[Array, ""]
-    margin: Float[Array, ""]
-    rest: Float[Array, ""]
+    trace: Float[Any, ""]
+    plateau: Float[Any, ""]
+    final: Float[Any, ""]
+    margin: Float[Any, ""]
+    rest: Float[Any, ""]
 
 
 def levels_of(
@@ -50,7 +52,7 @@ def levels_of(
         norm = numbers.p * numbers.plateau_norm()
         values = (norm, numbers.plateau_loss(), numbers.final_loss())
         known = all(map(math.isfinite, values))
-    return Levels(*(jnp.asarray(value) for value in (*values, margin, rest))), known
+    return Levels(*(np.asarray(value) for value in (*values, margin, rest))), known
 
 
 def distances(state: State, fixed: Fixed, rule: Rule, levels: Levels) -> Float[Array, " event"]:

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from orderparam.numerics.activations import Activation
@@ -30,10 +31,10 @@ class Rule(eqx.Module):
         schedule: Factor of both learning rates in time, if they change.
     """
 
-    learning_rate: Float[Array, ""]
-    noise: Float[Array, ""]
-    second_layer_rate: Float[Array, ""]
-    weight_decay: Float[Array, ""]
+    learning_rate: Float[Any, ""]
+    noise: Float[Any, ""]
+    second_layer_rate: Float[Any, ""]
+    weight_decay: Float[Any, ""]
     activation: str | Activation = eqx.field(static=True)
     spherical: bool = eqx.field(static=True)
     schedule: RateFactor | None = None
@@ -50,10 +51,10 @@ def rule_of(problem: TeacherStudent, sgd_noise: bool = True) -> Rule:
     """The rule of a problem; without `sgd_noise` the eta^2 term is left out."""
     gain = 1.0 / (1.0 - problem.momentum)
     return Rule(
-        learning_rate=jnp.asarray(problem.learning_rate * gain),
-        noise=jnp.asarray(1.0 / problem.batch_size if sgd_noise else 0.0),
-        second_layer_rate=jnp.asarray(problem.second_layer_rate * gain / problem.kappa[0] ** 2),
-        weight_decay=jnp.asarray(problem.weight_decay),
+        learning_rate=np.asarray(problem.learning_rate * gain),
+        noise=np.asarray(1.0 / problem.batch_size if sgd_noise else 0.0),
+        second_layer_rate=np.asarray(problem.second_layer_rate * gain / problem.kappa[0] ** 2),
+        weight_decay=np.asarray(problem.weight_decay),
         activation=problem.activation,
         spherical=problem.spherical,
         schedule=factor_of(problem.schedule, problem.duration),
@@ -61,16 +62,16 @@ def rule_of(problem: TeacherStudent, sgd_noise: bool = True) -> Rule:
 
 
 def fixed_of(
-    problem: TeacherStudent, T: Float[Array, "*draw teacher teacher"], bins: Bins | None = None
+    problem: TeacherStudent, T: Float[Any, "*draw teacher teacher"], bins: Bins | None = None
 ) -> Fixed:
     """What stays constant in a run of the problem with the teacher's covariances T."""
     return Fixed(
         T=T,
         bins=bins,
-        B=jnp.asarray(problem.B),
-        label_noise=jnp.asarray(problem.label_noise),
-        offset=jnp.asarray(problem.offset),
-        shift=jnp.asarray(problem.shift),
+        B=np.asarray(problem.B),
+        label_noise=np.asarray(problem.label_noise),
+        offset=np.asarray(problem.offset),
+        shift=np.asarray(problem.shift),
         population=problem.centering == "population",
     )
 
@@ -81,7 +82,7 @@ def bins_of(problem: TeacherStudent) -> Bins | None:
     if spectrum is None:
         return None
     parts = (spectrum.variances, spectrum.fractions, problem.start.flat().T)
-    return Bins(*(jnp.asarray(part) for part in parts))
+    return Bins(*(np.asarray(part) for part in parts))
 
 
 def moments(state: State, fixed: Fixed, activation: str | Activation) -> Moments:

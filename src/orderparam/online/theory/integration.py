@@ -13,6 +13,7 @@ from orderparam.online.theory.flow import Rule, velocity
 from orderparam.online.theory.modes import ModalState, Modes, modal_velocity
 from orderparam.online.theory.moments import Fixed, State
 from orderparam.support.later import diffrax
+from orderparam.support.programs import quick
 
 BLOWN_UP = 1e3
 """tr Q, relative to its start (at least 1), that counts as diverged."""
@@ -27,8 +28,8 @@ class Steps(eqx.Module):
         limit: Number of steps after which a trajectory is given up.
     """
 
-    rtol: Float[Array, ""]
-    atol: Float[Array, ""]
+    rtol: Float[Any, ""]
+    atol: Float[Any, ""]
     limit: int = eqx.field(static=True)
 
     def solver(self, implicit: bool) -> Any:
@@ -178,12 +179,10 @@ _PROGRAMS: dict[Any, Any] = {}
 
 def compiled(arguments: tuple[Any, ...]) -> tuple[Any, float]:
     """The compiled program for arguments of these shapes and settings, and the time it took."""
-    arrays, static = eqx.partition(arguments, eqx.is_array)
-    leaves, shape = jax.tree.flatten(arrays)
-    key = (shape, static, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
+    leaves, form = jax.tree.flatten(arguments)
+    key = (form, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
     if key in _PROGRAMS:
         return _PROGRAMS[key], 0.0
     began = time.perf_counter()
-    program: Any = eqx.filter_jit(integrate)
-    _PROGRAMS[key] = program.lower(*arguments).compile()
+    _PROGRAMS[key] = jax.jit(integrate).lower(*arguments).compile(quick())
     return _PROGRAMS[key], time.perf_counter() - began

@@ -32,11 +32,11 @@ class Modes(eqx.Module):
         mu: Singular values of M at the start, padded to p.
     """
 
-    left: Float[Array, "*draw student student"]
-    right: Float[Array, "*draw teacher teacher"]
-    A: Float[Array, "*draw student"]
-    q: Float[Array, "*draw student"]
-    mu: Float[Array, "*draw student"]
+    left: Float[Any, "*draw student student"]
+    right: Float[Any, "*draw teacher teacher"]
+    A: Float[Any, "*draw student"]
+    q: Float[Any, "*draw student"]
+    mu: Float[Any, "*draw student"]
 
     def start(self) -> ModalState:
         """The modes at time 0."""

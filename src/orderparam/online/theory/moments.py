@@ -1,7 +1,7 @@
 """The Gaussian averages that drive the overlaps, in one form for every activation."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,17 +14,17 @@ class State(NamedTuple):
     With structured inputs the overlaps have a leading axis for the bins.
     """
 
-    Q: Float[Array, "*bin student student"]
-    M: Float[Array, "*bin student teacher"]
-    A: Float[Array, " student"]
+    Q: Float[Any, "*bin student student"]
+    M: Float[Any, "*bin student teacher"]
+    A: Float[Any, " student"]
 
 
 class Bins(eqx.Module):
     """Structured inputs: variance and share of the coordinates of each bin, teacher overlaps."""
 
-    variances: Float[Array, " bin"]
-    fractions: Float[Array, " bin"]
-    T: Float[Array, "*draw bin teacher teacher"]
+    variances: Float[Any, " bin"]
+    fractions: Float[Any, " bin"]
+    T: Float[Any, "*draw bin teacher teacher"]
 
     def weighted(self, parts: Float[Array, "bin row unit"]) -> Float[Array, "row unit"]:
         """Sum over bins of variance times overlaps."""
@@ -38,20 +38,20 @@ class Fixed(eqx.Module):
     an activation without closed formulas.
     """
 
-    T: Float[Array, "*draw teacher teacher"]
-    B: Float[Array, " teacher"]
-    label_noise: Float[Array, ""]
-    offset: Float[Array, ""]
-    shift: Float[Array, ""]
+    T: Float[Any, "*draw teacher teacher"]
+    B: Float[Any, " teacher"]
+    label_noise: Float[Any, ""]
+    offset: Float[Any, ""]
+    shift: Float[Any, ""]
     population: bool = eqx.field(static=True)
     bins: Bins | None = None
-    normals: Float[Array, "point unit"] | None = None
+    normals: Float[Any, "point unit"] | None = None
 
-    def teachers(self) -> tuple[Float[Array, "..."], ...]:
+    def teachers(self) -> tuple[Float[Any, "..."], ...]:
         """What differs between draws: overlaps of the teacher."""
         return (self.T,) if self.bins is None else (self.T, self.bins.T)
 
-    def with_teachers(self, parts: tuple[Float[Array, "..."], ...]) -> "Fixed":
+    def with_teachers(self, parts: tuple[Float[Any, "..."], ...]) -> "Fixed":
         """The same for one draw's `teachers`."""
         if self.bins is None:
             return replace(self, T=parts[0])

@@ -1,6 +1,5 @@
 """What follows from overlaps: losses and alignment, the same for theory and runs."""
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -8,6 +7,9 @@ from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.flow import fixed_of, population_loss
 from orderparam.online.theory.moments import State
 from orderparam.support.settings import library_settings
+
+_SAFE = 1e-8
+"""Determinant of a Gram matrix, in units of its largest entry, that can be inverted."""
 
 
 def measured(
@@ -33,16 +35,30 @@ def _of_covariances(
     """Every variable that follows from the covariances of the pre-activations."""
     sums = Q.sum((-1, -2)) + M.sum((-1, -2)) + A.sum(-1)
     finite = np.asarray(np.isfinite(sums))
-    Q, M = (np.where(finite[..., None, None], part, np.nan) for part in (Q, M))
+    every = bool(finite.all())
     T = problem.preactivations().flat().T[:, None]
+    inverse = _inverse(T[:, 0])[:, None]
     T = np.broadcast_to(T, (*finite.shape, *T.shape[-2:]))
-    values = {"Q": Q, "M": M, "loss": np.full(finite.shape, np.nan)}
-    values["loss"][finite] = losses(problem, Q[finite], M[finite], T[finite], A[finite])
-    values["mse"] = 2 * values["loss"]
-    values["alignment"] = np.full(finite.shape, np.nan)
-    values["alignment"][finite] = alignment(Q[finite], M[finite], T[finite])
+
+    def kept(part: np.ndarray) -> np.ndarray:
+        return part.reshape(-1, *part.shape[finite.ndim :]) if every else part[finite]
+
+    def spread(part: np.ndarray) -> np.ndarray:
+        if every:
+            return part.reshape(finite.shape)
+        full = np.full(finite.shape, np.nan)
+        full[finite] = part
+        return full
+
+    def known(part: np.ndarray) -> np.ndarray:
+        mask = finite.reshape(*finite.shape, *(1,) * (part.ndim - finite.ndim))
+        return part if every else np.where(mask, part, np.nan)
+
+    loss = spread(losses(problem, *(kept(part) for part in (Q, M, T, A))))
+    aligned = spread(alignment(*(kept(part) for part in (Q, M, known(M) @ inverse))))
+    values = {"Q": known(Q), "M": known(M), "loss": loss, "mse": 2 * loss, "alignment": aligned}
     if problem.second_layer_rate > 0:
-        values["A"] = np.where(finite[..., None], A, np.nan)
+        values["A"] = known(A)
     return values
 
 
@@ -51,23 +67,56 @@ def losses(
 ) -> Float[np.ndarray, " point"]:
     """The population loss at many states, in float64 whatever the caller's setting."""
     with library_settings():
-        states = State(*(jnp.asarray(part, jnp.float64) for part in (Q, M, A)))
-        fixed = fixed_of(problem, jnp.asarray(T, jnp.float64))
+        states = State(*(np.asarray(part, float) for part in (Q, M, A)))
+        fixed = fixed_of(problem, np.asarray(T, float))
         return np.asarray(population_loss(states, fixed, problem.activation))
 
 
-def alignment(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> Float[np.ndarray, " point"]:
-    """tr(Q^-1 M T^-1 M^T)/min(p, p*), with pseudo-inverses where vectors are dependent."""
-    students, teachers = _inverse(Q) @ M, M @ _inverse(T)
-    return np.sum(students * teachers, axis=(-1, -2)) / min(M.shape[-2:])
+def alignment(
+    Q: Float[np.ndarray, "point student student"],
+    M: Float[np.ndarray, "point student teacher"],
+    teachers: Float[np.ndarray, "point student teacher"],
+) -> Float[np.ndarray, " point"]:
+    """tr(Q^-1 M T^-1 M^T)/min(p, p*) with `teachers = M T^-1`.
+
+    Inverses are pseudo-inverses where vectors are dependent.
+    """
+    return np.einsum("pkm,pkm->p", _solved(Q, M), teachers) / min(M.shape[-2:])
 
 
-def _inverse(gram: np.ndarray) -> np.ndarray:
+def _solved(
+    gram: Float[np.ndarray, "point n n"], right: Float[np.ndarray, "point n m"]
+) -> Float[np.ndarray, "point n m"]:
+    """`gram^-1 right` for Gram matrices, by elimination at all points at once."""
+    size, norm = gram.shape[-1], _norm(gram)
+    both = np.concatenate([gram / norm[:, None, None], right], axis=-1).transpose(1, 2, 0).copy()
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for i in range(size):
+            factor = both[i + 1 :, i] / both[i, i]
+            both[i + 1 :, i + 1 :] -= factor[:, None] * both[i, i + 1 :]
+        solved = both[:, size:]
+        for i in reversed(range(size)):
+            for j in range(i + 1, size):
+                solved[i] -= both[i, j] * solved[j]
+            solved[i] /= both[i, i]
+        pivots = np.prod(both[np.arange(size), np.arange(size)], axis=0)
+    result = solved.transpose(2, 0, 1) / norm[:, None, None]
+    flat = ~(pivots > _SAFE)
+    if flat.any():
+        result[flat] = _inverse(gram[flat]) @ right[flat]
+    return result
+
+
+def _inverse(gram: Float[np.ndarray, "point n n"]) -> Float[np.ndarray, "point n n"]:
     """Inverse of Gram matrices; the (slower) pseudo-inverse where one is nearly singular."""
-    norm = np.abs(gram).max((-1, -2))
-    norm = np.where(norm > 0, norm, 1.0)  # students without norm align with nothing
-    safe = np.linalg.det(gram / norm[:, None, None]) > 1e-8
+    safe = np.linalg.det(gram / _norm(gram)[:, None, None]) > _SAFE
     inverse = np.empty_like(gram)
     inverse[safe] = np.linalg.inv(gram[safe])
     inverse[~safe] = np.linalg.pinv(gram[~safe], rcond=1e-10, hermitian=True)
     return inverse
+
+
+def _norm(gram: Float[np.ndarray, "point n n"]) -> Float[np.ndarray, " point"]:
+    """Largest entries; students without norm align with nothing."""
+    norm = np.abs(gram).max((-1, -2))
+    return np.where(norm > 0, norm, 1.0)

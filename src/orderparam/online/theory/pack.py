@@ -156,10 +156,13 @@ def _judged(
 
 def _risen(problem: TeacherStudent, loss: Float[np.ndarray, "draw time"]) -> np.ndarray:
     """Which losses end far above whatever a sensible run starts with."""
+    risen = loss[:, -1] > _RISE * loss[:, 0]
+    if not risen.any():
+        return risen
     start = problem.preactivations().flat()
     T = start.T
     nothing = losses(problem, 0 * start.Q, 0 * start.M, T, np.zeros((len(T), problem.students)))
-    return loss[:, -1] > _RISE * np.maximum(loss[:, 0], nothing)
+    return risen & (loss[:, -1] > _RISE * nothing)
 
 
 def _accuracy(
