@@ -139,7 +139,8 @@ def test_the_equations_are_traced_once_to_polish_a_point(monkeypatch):
     with jax.enable_x64(True):
         setup = make_setup(MixtureERM(ONE, "squared", "l2", 0.1, 2.0), 11)
         point = Point(jnp.asarray(2.0), jnp.asarray(0.1))
-        start = guesses(setup, np.asarray([2.0]), np.asarray([0.1]))[0]
+        start = jnp.asarray(guesses(setup, np.asarray([2.0]), np.asarray([0.1]))[0])
+        setup = jax.tree.map(jnp.asarray, setup)
         found = polishing.polish(setup, point, start, 1e-10, 80)
     assert len(traced) == 1
     assert float(found.residual) < 1e-12
