@@ -184,6 +184,8 @@ class Family:
             object.__setattr__(self, name, text(name, getattr(self, name)))
         for kind in sequence("kinds", self.kinds, "kinds of problems"):
             instance("kinds", kind, Kind, "build each with orderparam.contract.Kind")
+        if self.overview is not None:
+            function("overview", self.overview, "a solution")
 
     def kind_of(self, problem: Problem) -> Kind:
         """The entry of the nearest class in the problem's ancestry."""

@@ -75,9 +75,9 @@ class ExactSpace(KnownSpace):
         vectors, singular, _ = jnp.linalg.svd(x, full_matrices=False)
         return singular[:m] ** 2, vectors[:, :m]
 
-    def extended(self, x: Float[Array, "k n"]) -> Self:
+    def extended(self, x: Float[Array, "k n"], count: Int[Array, ""]) -> Self:
         """Coefficients are complete already."""
-        del x
+        del x, count
         return self
 
     def fresh(

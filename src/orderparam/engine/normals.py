@@ -1,5 +1,7 @@
 """Quasi-random standard normals, drawn on the host in blocks of coordinates."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float
 
@@ -32,9 +34,11 @@ def draw_normals(
     return np.concatenate(blocks) if blocks else np.zeros((0, samples))
 
 
+@functools.lru_cache(maxsize=16)
 def _block(
     seed: tuple[int, ...], index: int, samples: int
 ) -> Float[np.ndarray, "coordinates samples"]:
+    """One net, to be read only: runs of one scrambling at several tolerances share it."""
     rng = np.random.default_rng([*seed, index])
     points = stats.qmc.Sobol(BLOCK, scramble=True, rng=rng).random(samples)
     points = points[rng.permutation(samples)]

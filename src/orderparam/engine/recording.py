@@ -108,7 +108,7 @@ def learned(
     k, blocks = found.rows.shape[0], own.blocks
     index = jnp.arange(k)
     new = jnp.where((index < found.opened)[:, None], found.rows, 0.0)
-    spaces = (spaces[0].extended(new), *spaces[1:])
+    spaces = (spaces[0].extended(new, found.opened), *spaces[1:])
     count = (found.opened + found.held) * blocks
     space, drawn = spaces[-1].fresh(k * blocks, count, other.held)
     image = drawn
@@ -116,7 +116,7 @@ def learned(
         image = _continued(found.rows, own, other, spaces[0], drawn)
     opened = found.opened * blocks
     kept = jnp.where((jnp.arange(k * blocks) < opened)[:, None], image, 0.0)
-    spaces = (*spaces[:-1], space.extended(kept))
+    spaces = (*spaces[:-1], space.extended(kept, opened))
     other = other.with_images(image, own.rank * blocks, opened)
     if own.slots:
         held = jnp.pad(image, ((0, own.slots * blocks), (0, 0)))

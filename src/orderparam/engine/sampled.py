@@ -123,9 +123,10 @@ class SampledSpace(KnownSpace):
         values, inside = jnp.linalg.eigh(v.T @ covariance(v), symmetrize_input=False)
         return values[::-1], v @ inside[:, ::-1]
 
-    def extended(self, x: Float[Array, "k S"]) -> Self:
-        """The space that knows `x` too; only what the basis lacks is added."""
-        rest = self._outside(x)
+    def extended(self, x: Float[Array, "k S"], count: Int[Array, ""]) -> Self:
+        """The space that knows the first `count` rows of `x` too; only what is new is added."""
+        # Once is enough, as rows that are nearly inside are not added at all.
+        rest = self._outside(x, jnp.where(count > 0, 1, 0))
         values, vectors = jnp.linalg.eigh(self.inner(rest, rest), symmetrize_input=False)
         values, vectors = values[::-1], vectors[:, ::-1]
         new = values > NEGLIGIBLE
@@ -135,19 +136,20 @@ class SampledSpace(KnownSpace):
     def fresh(
         self, k: int, count: Int[Array, ""], avoid: Float[Array, "j S"]
     ) -> tuple[Self, Float[Array, "k S"]]:
-        """`count` of up to `k` normals, orthogonal to all that is known and to `avoid`."""
+        """`count` of up to `k` normals, orthogonal to all that is known and, nearly, to `avoid`.
+
+        Normals meet what they shall avoid with overlaps of order S^-1/2. These are taken away
+        between two projections on what is known, the second of which leaves a small part of them.
+        """
         used = jnp.arange(k) < count
         z = jnp.where(used[:, None], self._drawn(k), 0.0)
         if avoid.shape[0]:
-            # In one pass over the basis; `avoid` is then made orthonormal by its Gram matrix.
-            both = self._outside(jnp.concatenate([avoid, z]))
-            avoid, z = both[: avoid.shape[0]], both[avoid.shape[0] :]
+            z = self._outside(z, 1)
             values, vectors = jnp.linalg.eigh(self.inner(avoid, avoid), symmetrize_input=False)
             good = values > NEGLIGIBLE
             inverse = (vectors * jnp.where(good, 1 / jnp.where(good, values, 1.0), 0.0)) @ vectors.T
             z = z - (self.inner(z, avoid) @ inverse) @ avoid
-        else:
-            z = self._outside(z)
+        z = self._outside(z, 1 if avoid.shape[0] else 2)
         unused = jnp.diag(jnp.where(used, 0.0, 1.0))
         values, vectors = jnp.linalg.eigh(self.inner(z, z) + unused, symmetrize_input=False)
         z = ((vectors / jnp.sqrt(values)) @ vectors.T) @ z
@@ -162,17 +164,19 @@ class SampledSpace(KnownSpace):
         point = (jnp.arange(self.points) + shift[:, None]) % self.points
         return self.pool[row[:, None], point]
 
-    def _outside(self, x: Float[Array, "k S"]) -> Float[Array, "k S"]:
-        """What is left of `x` outside the basis."""
-        # As many blocks of rows as are in use, and all of them twice, as rounding leaves a part of
-        # `x` inside at first.
+    def _outside(self, x: Float[Array, "k S"], times: Int[Array, ""] | int) -> Float[Array, "k S"]:
+        """What is left of `x` outside the basis.
+
+        Projecting twice makes it orthogonal to rounding, once to rounding relative to what was
+        inside. Blocks of rows that are not in use are left out.
+        """
         blocks = largest((self.size + BLOCK - 1) // BLOCK)
 
         def project(i: Int[Array, ""], x: Float[Array, "k S"]) -> Float[Array, "k S"]:
             rows = lax.dynamic_slice_in_dim(self.basis, (i % blocks) * BLOCK, BLOCK)
             return x - self.inner(x, rows) @ rows
 
-        return lax.fori_loop(0, 2 * blocks, project, x)
+        return lax.fori_loop(0, largest(jnp.asarray(times)) * blocks, project, x)
 
     def _appended(self, rows: Float[Array, "k S"], count: Int[Array, ""]) -> Self:
         basis = placed(self.basis, rows, 0, self.size, count, self.capacity)

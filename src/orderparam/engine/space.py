@@ -76,8 +76,8 @@ class KnownSpace(Space):
         """The `m` largest eigenvalues of a block's covariance and their vectors, in columns."""
 
     @abc.abstractmethod
-    def extended(self, x: Float[Array, "k n"]) -> Self:
-        """The space that knows `x` too; rows that are zero add nothing."""
+    def extended(self, x: Float[Array, "k n"], count: Int[Array, ""]) -> Self:
+        """The space that knows the first `count` rows of `x` too; the others are zero."""
 
     @abc.abstractmethod
     def fresh(
@@ -109,5 +109,6 @@ def placed(
     shift = at - first
     index = jnp.arange(k) - shift
     inside = (index >= 0) & (index < count)
-    window = jnp.where(inside[:, None], jnp.roll(new[:k], shift, axis=0), window)
+    moved = lax.dynamic_slice_in_dim(jnp.pad(new[:k], ((k, 0), (0, 0))), k - shift, k)
+    window = jnp.where(inside[:, None], moved, window)
     return lax.dynamic_update_slice_in_dim(rows, window, start + first, axis=0)

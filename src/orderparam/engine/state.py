@@ -21,7 +21,7 @@ from orderparam.errors import InvalidProblem
 SLOTS = 16
 """Residual directions that a history holds for a while, unless a program asks for fewer."""
 
-NORMALS = 128
+NORMALS = 64
 """Normals of each space that are drawn on the host; further ones are these with points shifted."""
 
 

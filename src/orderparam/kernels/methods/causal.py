@@ -77,7 +77,7 @@ class Causal(KernelMethod):
         self,
         samples: int = 4096,
         replicates: int = 4,
-        tolerance: float = 3e-3,
+        tolerance: float = 1e-3,
         response: bool = True,
         capacity: int | None = None,
         devices: int = 1,
@@ -85,7 +85,7 @@ class Causal(KernelMethod):
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
-        self.tolerance = probability("tolerance", tolerance, "3e-3 is usual")
+        self.tolerance = probability("tolerance", tolerance, "1e-3 is usual")
         self.response = truth("response", response)
         self.capacity = optional(integer, "capacity", capacity)
         self.devices = integer("devices", devices)

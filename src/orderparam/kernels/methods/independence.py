@@ -73,7 +73,7 @@ class GradientIndependence(Causal):
         self,
         samples: int = 4096,
         replicates: int = 4,
-        tolerance: float = 3e-3,
+        tolerance: float = 1e-3,
         accuracy: float = 0.01,
     ) -> None:
         super().__init__(samples, replicates, tolerance, response=False, accuracy=accuracy)

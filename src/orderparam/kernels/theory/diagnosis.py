@@ -18,11 +18,11 @@ from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.derived import derived
 from orderparam.results import Verdict
 
-REMAINING = 1.0
+REMAINING = 0.5
 """Bias that is left, at most, in units of what a tenfold tolerance adds to it.
 
-The difference to a coarser run holds sampling noise as well, and bias may fall slowly near kinks.
-A coarser run costs a fraction of a finer one."""
+It falls at least fourfold for a tenfold smaller tolerance where measured, and the difference to a
+coarser run holds sampling noise as well. A coarser run costs a fraction of a finer one."""
 
 ROUNDING = 1e-6
 """Relative error that is not worth a word."""
@@ -34,9 +34,9 @@ Arrays = dict[str, Float[np.ndarray, "..."]]
 def truncation_biases(problem: KernelEvolution, runs: Sequence[Run], coarser: Run) -> Arrays:
     """What truncated histories leave of the bias of every variable, entry by entry.
 
-    What ten times the tolerance moves, with the same scrambling; where the two runs cross, at least
-    the root mean square over the entries of that time (and layer). Kernels carry besides the
-    largest part of the squared norm of a layer's vectors that has no image: where ten times the
+    Half of what ten times the tolerance moves, with the same scrambling; where the two runs cross,
+    at least the root mean square over the entries of that time (and layer). Kernels carry besides
+    the largest part of the squared norm of a layer's vectors that has no image: where ten times the
     tolerance records the same directions, what they miss is seen here alone.
     """
     fine, coarse = derived(problem, runs[0].observed), derived(problem, coarser.observed)
