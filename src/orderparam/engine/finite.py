@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from orderparam.engine.matrix import Scalar, weighted
+from orderparam.engine.matrix import Scalar
 from orderparam.engine.space import Space
 from orderparam.engine.taps import PLAIN, Taps, adjoint, gathered
+from orderparam.engine.training import weighted
 from orderparam.errors import InvalidProblem
 
 

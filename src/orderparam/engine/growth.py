@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from orderparam.engine.matrix import GaussianMatrix, Trained
+from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.side import Side
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.state import State
+from orderparam.engine.training import Trained
 from orderparam.errors import CapacityExceeded
 
 LIMIT = 4

@@ -25,7 +25,6 @@ Pehlevan 2022; docs/theory/engine.md, Conditioning, The compressed form, Trained
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -35,25 +34,10 @@ from orderparam.engine.recording import Known, record
 from orderparam.engine.side import Parts, Side
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.taps import Taps, adjoint, gathered
+from orderparam.engine.training import Query, Trained, gradient_of
 from orderparam.errors import InvalidProblem
 
 Scalar = float | Float[Array, ""]
-
-
-class Query(NamedTuple):
-    """An argument of a recent product and its coordinates in the recorded directions."""
-
-    x: Float[Array, "k n"]
-    a: Float[Array, "k direction"]
-
-
-class Trained(NamedTuple):
-    """What training changes: kappa, C (row direction, column direction, block), M_x and M_y."""
-
-    decay: Float[Array, ""]
-    core: Float[Array, "ry rx block"]
-    column: Float[Array, "row m"]
-    row: Float[Array, "row n"]
 
 
 class GaussianMatrix(eqx.Module):
@@ -173,7 +157,7 @@ class GaussianMatrix(eqx.Module):
 
         `V <- momentum V + G - ridge W`, then `W <- (1 - decay) W + step V`.
         """
-        gradient = self._gradient(coefficients)
+        gradient = gradient_of(coefficients, self.queries, self.taps)
         if self.velocity is None:
             if isinstance(momentum, Array) or momentum != 0.0:
                 raise InvalidProblem(
@@ -190,25 +174,6 @@ class GaussianMatrix(eqx.Module):
         )
         new = self._moved(velocity, step, decay)
         return eqx.tree_at(lambda s: s.velocity, new, velocity)
-
-    def _gradient(self, coefficients: Float[Array, " k"] | Float[Array, "j k"]) -> Trained:
-        """What `G` adds to each part of the trained matrix."""
-        of_rows, of_columns = self.queries
-        if of_rows is None or of_columns is None:
-            raise InvalidProblem(
-                "update() needs one mv() and one rmv() since the last update(); call both first."
-            )
-        (y, b), (x, a) = of_rows, of_columns
-        seen = gathered(a[:, :, None], self.taps)
-        right = weighted(coefficients, seen.reshape(a.shape[0], -1))
-        # A block that looks at position p from position q gives x_p the coefficients of q.
-        left = gathered(weighted(coefficients.T, b)[:, :, None], adjoint(self.taps))
-        return Trained(
-            decay=jnp.zeros_like(self.decay),
-            core=jnp.einsum("jy,jib->yib", b, right.reshape(-1, *seen.shape[1:])),
-            column=left.reshape(x.shape[0], -1).T @ x,
-            row=right.T @ y,
-        )
 
     def _moved(self, along: Trained, step: Scalar, decay: Scalar) -> "GaussianMatrix":
         """`W <- (1 - decay) W + step V`."""
@@ -234,10 +199,3 @@ class GaussianMatrix(eqx.Module):
         """
         T = self.row.direction @ self.row.image.T / self.row.recorded.shape[1]
         return T, self.column.image @ self.column.direction.T / self.column.recorded.shape[1]
-
-
-def weighted(
-    coefficients: Float[Array, " k"] | Float[Array, "j k"], x: Float[Array, "k n"]
-) -> Float[Array, "j n"]:
-    """Combinations of the rows of `x`, coefficient vectors standing for diagonal matrices."""
-    return coefficients @ x if coefficients.ndim == 2 else coefficients[:, None] * x

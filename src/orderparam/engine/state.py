@@ -12,10 +12,11 @@ from jaxtyping import Array, Float, Key
 from orderparam.engine.exact import ExactSpace
 from orderparam.engine.finite import FiniteMatrix, FiniteSpace
 from orderparam.engine.layout import Layout
-from orderparam.engine.matrix import GaussianMatrix, Scalar, Trained
+from orderparam.engine.matrix import GaussianMatrix, Scalar
 from orderparam.engine.sampled import SampledSpace
 from orderparam.engine.side import Side
 from orderparam.engine.space import KnownSpace, Space
+from orderparam.engine.training import Trained
 from orderparam.errors import InvalidProblem
 
 SLOTS = 16
