@@ -65,7 +65,7 @@ def test_training_leaves_the_number_of_threads_alone():
     [
         (op.experts.Ladder(), {"size": [2, 1]}, "increasing"),
         (op.experts.Ladder(), {"size": [2]}, "at least 2"),
-        (op.experts.Ladder(), {"width": [1, 2]}, "one size, `size`"),
+        (op.experts.Ladder(), {"width": [1, 2]}, "whose size is `size`"),
         (op.experts.Ladder(), {"size": [1, 2], "precision": "float64"}, "float32"),
         (op.experts.Ladder(), {"size": [1, 2], "seeds": [1, 2]}, "the same number"),
         (op.experts.Transfer(), {"size": [1, 0]}, "at least 1"),
