@@ -40,11 +40,6 @@ class ExactSpace(KnownSpace):
         """Number of coefficients."""
         return self.room
 
-    @property
-    def slots(self) -> bool:
-        """No: residuals are rounding."""
-        return False
-
     def inner(self, x: Float[Array, "k n"], y: Float[Array, "j n"]) -> Float[Array, "k j"]:
         """Expected products of two blocks of vectors: dot products of their coefficients."""
         return x @ y.T

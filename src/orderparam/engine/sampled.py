@@ -77,11 +77,6 @@ class SampledSpace(KnownSpace):
         """Number of points S."""
         return self.basis.shape[1]
 
-    @property
-    def slots(self) -> bool:
-        """Yes."""
-        return True
-
     def inner(self, x: Float[Array, "k S"], y: Float[Array, "j S"]) -> Float[Array, "k j"]:
         """Single-site averages of all products of two blocks of vectors."""
         return x @ y.T / x.shape[1]

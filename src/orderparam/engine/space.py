@@ -50,11 +50,6 @@ class KnownSpace(Space):
     def points(self) -> int:
         """Number of entries of a vector."""
 
-    @property
-    @abc.abstractmethod
-    def slots(self) -> bool:
-        """Whether residuals may be left out of histories, so that slots hold the recent ones."""
-
     @abc.abstractmethod
     def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
         """Sum of the squared norms of a block of vectors."""

@@ -21,8 +21,9 @@ from orderparam.results import Verdict
 REMAINING = 0.5
 """Bias that is left, at most, in units of what a tenfold tolerance adds to it.
 
-It falls at least fourfold for a tenfold smaller tolerance where measured, and the difference to a
-coarser run holds sampling noise as well. A coarser run costs a fraction of a finer one."""
+In a linear program it falls four- to tenfold for a tenfold smaller tolerance; behind kinks that was
+not measured. The difference to a coarser run holds sampling noise as well. A coarser run costs a
+fraction of a finer one."""
 
 ROUNDING = 1e-6
 """Relative error that is not worth a word."""

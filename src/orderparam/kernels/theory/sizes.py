@@ -8,8 +8,8 @@ from orderparam.contract import Estimate, SavePlan
 from orderparam.engine import NORMALS, SLOTS
 from orderparam.kernels.problem import KernelEvolution
 
-COMPILER = 2**28
-"""Bytes that compiling takes, measured."""
+COMPILER = 2**29
+"""Bytes that the process and compiling take, measured for three layers."""
 
 FLOPS = 2e10
 """Floating-point operations per second that the estimate assumes of one core."""
@@ -67,9 +67,11 @@ def cost_of(
     kept = grid if save.two_time else len(save.fields_at)
     followed = problem.data.count + problem.data.test_count
     kernels = replicates * grid * (2 * layers + 1) * followed**2
-    # The state before a block is kept in case the block must be repeated, and a compiled loop
-    # holds its state on entry, while running and on exit.
-    arrays = 4 * samples * vectors + 4 * fields + replicates * kept * fields + 4 * kernels
+    # Each finished replicate keeps its last state. The state before a block is kept in case the
+    # block must be repeated, and a compiled loop holds its state on entry, while running and on
+    # exit, and copies of what it writes.
+    states = replicates + 5
+    arrays = states * samples * vectors + 4 * fields + replicates * kept * fields + 4 * kernels
     step = (layers - 1) * (4 * (column + row) + 2 * offsets * (rx + ry)) + 8 * layers
     seconds = (replicates + 1) * problem.steps * step * samples * block / FLOPS
     return Estimate(COMPILER + 8 * arrays, seconds)
