@@ -6,7 +6,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 WORKERS ?= 2
 
-.PHONY: help demo check test test-torch test-bounds test-newest test-lowest validate bench clean .venv
+.PHONY: help demo check test test-torch test-bounds test-newest test-lowest validate bench \
+  bench-gate bench-gpu clean .venv
 
 help:
 	@echo "demo        run the built-in study digits-kernels"
@@ -16,6 +17,8 @@ help:
 	@echo "test-bounds a short suite with the newest and with the lowest dependencies"
 	@echo "validate    agreement of theory and experiment at full size"
 	@echo "bench       speed and memory"
+	@echo "bench-gate  slower than the baseline of this machine, or than BASE=revision?"
+	@echo "bench-gpu   the theory on an accelerator, in an environment of its own"
 	@echo "clean       remove the environment and everything generated"
 
 .venv: $(INSTALLED)
@@ -75,6 +78,18 @@ validate: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
+
+# Slower than the stored baseline of this machine, or than BASE? Paired runs; 15 % are allowed.
+bench-gate: $(INSTALLED)
+	$(BIN)/python benchmarks/paired.py $(if $(BASE),--base $(BASE))
+
+# An environment of its own with the newest JAX, for the accelerator that is there if any.
+bench-gpu:
+	$(PYTHON) -m venv --clear .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --upgrade pip
+	if command -v nvidia-smi >/dev/null; then extra='jax[cuda12]'; else extra=jax; fi; \
+	  .venv-gpu/bin/python -m pip install --quiet --upgrade -e . "$$extra"
+	.venv-gpu/bin/python benchmarks/gpu.py
 
 clean:
 	rm -rf .venv .venv-* .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site src/orderparam.egg-info

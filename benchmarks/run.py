@@ -4,9 +4,11 @@
 
 Parts: `accuracy` (seconds to 1 %), `steps` (exponent of time in the number of steps), `memory`
 (peak against prediction), `networks` (finite networks against theory, at equal error), `peer` (the
-alternating scheme), `mixtures` (learning curves), `online` (one-pass SGD) and, only when named,
-`endurance` (an hour). Every number comes from a process of its own on one core. In full about ten
-minutes, `--quick` under two; keep the machine free of other work meanwhile.
+alternating scheme), `mixtures` (learning curves), `online` (one-pass SGD), `start` (import, first
+call, second process), `threads` (one and two threads, simulated devices), `curve` (seconds against
+error of theory and of the cheapest ensemble, with a figure) and, only when named, `endurance` (an
+hour). Numbers come from processes of their own, on one core where nothing else is said. In full
+about twenty minutes, `--quick` under four; keep the machine free of other work meanwhile.
 """
 
 import argparse
@@ -20,12 +22,15 @@ from typing import Any
 
 import accuracy
 import cost
+import curve
 import endurance
 import mixtures
 import networks
 import online
 import peer
 import problems
+import start
+import threads
 
 import orderparam as op
 
@@ -37,6 +42,9 @@ PARTS = {
     "peer": (peer.measure, peer.table),
     "mixtures": (mixtures.measure, mixtures.table),
     "online": (online.measure, online.table),
+    "start": (start.measure, start.table),
+    "threads": (threads.measure, threads.table),
+    "curve": (curve.measure, curve.table),
     "endurance": (endurance.measure, endurance.table),
 }
 LONG = ("endurance",)
@@ -51,6 +59,9 @@ TITLES = {
     "peer": "The alternating scheme against the causal method (one core)",
     "mixtures": "Classifiers on Gaussian mixtures, seconds once compiled (all cores)",
     "online": "One-pass SGD: equations, chain and direct training (one core each)",
+    "start": "What comes before the first number (one core)",
+    "threads": "Forty inputs over two hundred steps: threads; B0 in 20 steps: simulated devices",
+    "curve": "Seconds against error: theory and the cheapest ensemble (one core each)",
     "endurance": "A hundred samples over a thousand steps, and a million steps (one core)",
 }
 

@@ -101,3 +101,39 @@ def test_a_failed_measurement_is_an_error(part, capfd):
     with pytest.raises(RuntimeError, match="failed with code"):
         isolated.call("json:no_such_function")
     assert "no_such_function" in capfd.readouterr().err
+
+
+def test_the_cheapest_ensemble_balances_lag_and_noise(part):
+    curve = part("curve")
+    rng, truth = np.random.default_rng(0), np.array([1.0, 0.5])
+    trained = [
+        {
+            "width": n,
+            "networks": 3000,
+            "steps": [0, 1],
+            "cpu_seconds": 1e-6 * n**2,
+            "curves": truth + [0, 8.0 / n] + rng.normal(size=(3000, 2)) * [0, 2 / n**0.5],
+        }
+        for n in (256, 512)
+    ]
+    lag, covariance = curve.deviation_law(trained, truth)
+    assert lag == pytest.approx([0, 8], abs=0.2)
+    assert covariance[1, 1] == pytest.approx(4, rel=0.05)
+    assert curve.seconds_law(trained) == pytest.approx((1e-6, 2.0))
+    rows = curve.ensembles(trained, truth)
+    # The lag 8 / N has to stay below the target, and the square of the cost is paid in the width.
+    assert all(row["width"] * row["target"] > 8 for row in rows)
+    costs = [row["seconds"] for row in rows]
+    assert costs == sorted(costs)
+    # With lag ~ noise ~ target: N ~ 1 / target, n ~ 1 / (N target^2), so cost ~ target^-3.
+    slope = np.polyfit(np.log([row["target"] for row in rows]), np.log(costs), 1)[0]
+    assert slope == pytest.approx(-3, abs=0.5)
+
+
+def test_an_ensemble_that_lags_too_far_is_never_enough(part):
+    needed = part("curve").needed
+    draws = np.random.default_rng(0).normal(size=(100, 3, 2)) * 0.1
+    assert needed(np.array([0.0, 0.02]), draws, 1.0, 0.01) is None
+    few, many = needed(np.zeros(2), draws, 1.0, 0.02), needed(np.zeros(2), draws, 1.0, 0.01)
+    assert many == pytest.approx(4 * few, rel=0.1)
+    assert needed(np.array([0.0, 0.01]), draws, 1.0, 0.02) > 1.5 * few
