@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from orderparam.contract import Method, SavePlan
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.events import levels_of
 from orderparam.online.theory.flow import Rule, rule_of, velocity
-from orderparam.online.theory.integration import Steps, Trajectories, compiled
+from orderparam.online.theory.integration import BLOCK, Steps, Trajectories, compiled
 from orderparam.online.theory.modes import Modes
 from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.pack import packed
@@ -86,16 +87,13 @@ def integrated(
     runs, spent, note = [], np.zeros(2), ""
     for start in starts:
         note = _stuck_note(start[0], start[1], rest[0])
+        start, count = _filled(start), len(start[0].M)
         run, took = _timed((*start, *rest))
         spent += took
         if _goes_on(problem, run):
             run, took = _timed((*start, *rest, run))
             spent += took
-        states = jax.tree.map(lambda part: part[:, : len(times)], run.states)
-        events = run.events if known else None
-        runs.append(
-            eqx.tree_at(lambda r: (r.states, r.events), run, (states, events), is_leaf=_none)
-        )
+        runs.append(_kept(run, count, len(times), known))
     seconds, compile_time = spent.tolist()
     return packed(method, problem, times, runs, seed, seconds, compile_time, note)
 
@@ -123,8 +121,26 @@ def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
     return note
 
 
-def _none(value: Any) -> bool:
-    return value is None
+def _kept(run: Trajectories, draws: int, times: int, events: bool) -> Trajectories:
+    """What was asked for, without what fills it up to the compiled shapes."""
+    run = jax.tree.map(lambda part: np.asarray(part)[:draws], run)
+    states = jax.tree.map(lambda part: part[:, :times], run.states)
+    return replace(run, states=states, events=run.events if events else None)
+
+
+def _filled(start: tuple[State, Fixed, Modes | None]) -> tuple[State, Fixed, Modes | None]:
+    """The same with copies of the last trajectory, up to whole blocks."""
+    first, fixed, modes = start
+    count = len(first.M)
+    more = -count % BLOCK if count > BLOCK else 0
+
+    def filled(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part, np.repeat(part[-1:], more, axis=0)])
+
+    if not more:
+        return start
+    teachers = fixed.with_teachers(tuple(map(filled, fixed.teachers())))
+    return jax.tree.map(filled, first), teachers, jax.tree.map(filled, modes)
 
 
 def _length(count: int) -> int:
