@@ -164,6 +164,9 @@ def test_alternating_sampling_is_a_second_route():
     assert alternating.verdict is Verdict.CONVERGED
     residuals = np.array(alternating.diagnostics["residuals"][0])
     assert residuals[-1] <= 1e-5 < residuals[0]
+    # The bias of a finite number of draws is known beside what the rounds leave.
+    assert 1e-3 < alternating.diagnostics["draws_bias"] < 0.1
+    assert float(alternating["f_bias"].max()) > 10 * residuals[-1]
     without = op.kernels.Alternating(**settings, response=False)
     wrong = op.solve(SMALL, without, progress=False)
     for name in ("f", "Phi", "G", "ntk"):

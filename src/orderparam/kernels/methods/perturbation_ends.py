@@ -39,7 +39,7 @@ def biases_of(
         errors: Independent errors of what the replicates observed on the average.
         quadrature: Relative error of the kernels before training.
     """
-    names = ("f", "loss", "Phi", "G", "ntk")
+    names = tuple(runs[0].observed)
     mean = {n: np.mean([run.observed[n] for run in runs], axis=0) for n in names}
     values = derived(problem, mean)
     biases = relative_biases(problem, mean, quadrature) or {
