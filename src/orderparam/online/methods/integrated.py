@@ -72,6 +72,8 @@ def integrated(
 ) -> Solution:
     """Integrate from each of the `starts` (replicates of one another) and label the results.
 
+    The first is integrated once more with looser tolerances, which shows the integration's error.
+
     Args:
         method: `OverlapODE`, or another with its tolerances and levels.
         problem: What is integrated.
@@ -83,19 +85,26 @@ def integrated(
     levels, known = levels_of(problem, method.sgd_noise, method.margin, method.rest)
     steps = Steps(np.asarray(method.rtol), np.asarray(method.atol), method.max_steps)
     padded = np.pad(times, (0, _length(len(times)) - len(times)), "edge")
-    rest = (rule_of(problem, method.sgd_noise), levels, padded, steps)
-    runs, spent, note = [], np.zeros(2), ""
-    for start in starts:
-        note = _stuck_note(start[0], start[1], rest[0])
-        start, count = _filled(start), len(start[0].M)
-        run, took = _timed((*start, *rest))
+    rest = (rule_of(problem, method.sgd_noise), levels, padded)
+    runs, coarser, spent, note = [], None, np.zeros(2), ""
+
+    def run_from(start: tuple[Any, ...], steps: Steps) -> Trajectories:
+        nonlocal spent
+        filled, count = _filled(start), len(start[0].M)
+        run, took = _timed((*filled, *rest, steps))
         spent += took
         if _goes_on(problem, run):
-            run, took = _timed((*start, *rest, run))
+            run, took = _timed((*filled, *rest, steps, run))
             spent += took
-        runs.append(_kept(run, count, len(times), known))
+        return _kept(run, count, len(times), known)
+
+    for start in starts:
+        note = _stuck_note(start[0], start[1], rest[0])
+        runs.append(run_from(start, steps))
+        if coarser is None:
+            coarser = run_from(start, steps.coarser())
     seconds, compile_time = spent.tolist()
-    return packed(method, problem, times, runs, seed, seconds, compile_time, note)
+    return packed(method, problem, times, (runs, coarser), seed, seconds, compile_time, note)
 
 
 def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
