@@ -1,0 +1,9 @@
+"""Finite-width fluctuations: how networks of width N scatter around their limit."""
+
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
+from orderparam.fluctuations.methods.influence import Influence
+from orderparam.fluctuations.problem import FiniteWidth
+
+__all__ = ["FiniteWidth", "Influence"]
