@@ -4,6 +4,7 @@ import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random
 
 # isort: split
 from orderparam.fluctuations.methods.influence import Influence
+from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
 from orderparam.fluctuations.problem import FiniteWidth
 
-__all__ = ["FiniteWidth", "Influence"]
+__all__ = ["FiniteWidth", "Influence", "SharedSeeds"]

@@ -25,7 +25,7 @@ NOTHING = 1e-12
 """Size relative to the largest at which a variance is zero."""
 
 
-def errors(limit: Arrays, variance: Arrays, shift: Arrays | None, total: Any) -> dict[str, float]:
+def errors(limit: Arrays, variance: Arrays, shift: Arrays, total: Any) -> dict[str, float]:
     """Root mean square error of every variable relative to its size, by name.
 
     Variances are measured by their own root mean square over time and entries; shifts by that of
@@ -33,32 +33,32 @@ def errors(limit: Arrays, variance: Arrays, shift: Arrays | None, total: Any) ->
 
     Args:
         limit: Limits by quantity.
-        variance: N times the variances by quantity.
-        shift: Mean shifts by quantity, if there are any.
+        variance: N times the variances by quantity, empty if a method has none.
+        shift: Mean shifts by quantity, empty likewise.
         total: Errors by quantity and suffix, arrays of the shape of the variables.
     """
     found = {}
     for name, value in variance.items():
         found[f"{name}_nvar"] = _ratio(_rms(total(name, "_nvar")), _rms(value))
-    for name, value in (shift or {}).items():
+    for name, value in shift.items():
         size = max(_rms(value), _rms(limit[name]))
         found[f"{name}_shift"] = _ratio(_rms(total(name, "_shift")), size)
     return found
 
 
-def widths(limit: Arrays, variance: Arrays, shift: Arrays | None) -> dict[str, float]:
+def widths(limit: Arrays, variance: Arrays, shift: Arrays) -> dict[str, float]:
     """Widths below which the expansion of the predictions in 1/N is not to be trusted.
 
     `width_spread`: the noise of predictions is 30 % of how far they move; `width_shift`: so is
     their mean shift; `width_order`: the mean shift is as large as the noise, beta^2/Sigma.
     `valid_width` is the largest of them.
     """
-    moved = 0.3 * max(float(np.max(_per_time(limit["f"] - limit["f"][0]))), NOTHING)
-    spread = np.mean(variance["f"].reshape(len(variance["f"]), -1), axis=1)
-    found = {"width_spread": float(spread.max() / moved**2)}
-    if shift is not None:
-        beta = _per_time(shift["f"])
-        found["width_shift"] = float(beta.max() / moved)
+    moved = SMALL * max(float(np.max(_per_time(limit["f"] - limit["f"][0]))), NOTHING)
+    beta = _per_time(shift["f"]) if shift else np.zeros(1)
+    found = {"width_shift": float(beta.max() / moved)}
+    if variance:
+        spread = _per_time(np.sqrt(variance["f"])) ** 2
+        found["width_spread"] = float(spread.max() / moved**2)
         there = spread > NOTHING * max(spread.max(), np.finfo(float).tiny)
         ratio = np.where(there, beta**2 / np.where(there, spread, 1.0), 0.0)
         found["width_order"] = float(ratio.max())

@@ -32,11 +32,10 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
         return {n: separated(evolution, n, np.asarray(v)) for n, v in values.items()}
 
     by_source = {n: np.moveaxis(v, 1, 0) for n, v in shaped(found.variance).items()}
-    parts = {
-        "": shaped(found.limit),
-        "_nvar": {n: v.sum(axis=0) for n, v in by_source.items()},
-        "_nvar_layer": by_source,
-    }
+    parts: Parts = {"": shaped(found.limit)}
+    if by_source:
+        parts["_nvar"] = {n: v.sum(axis=0) for n, v in by_source.items()}
+        parts["_nvar_layer"] = by_source
     return parts if found.shift is None else parts | {"_shift": shaped(found.shift)}
 
 
@@ -92,9 +91,9 @@ def pack(
         None if coarser is None else parts_of(problem, coarser),
     )
     found = _by_suffix(variables)
-    shift = found.get("_shift")
-    relative = errors(found[""], found["_nvar"], shift, lambda q, s: _error(variables[q + s]))
-    trusted = widths(found[""], found["_nvar"], shift)
+    variance, shift = found.get("_nvar", {}), found.get("_shift", {})
+    relative = errors(found[""], variance, shift, lambda q, s: _error(variables[q + s]))
+    trusted = widths(found[""], variance, shift)
     margin = stability_margin(problem, found[""]["ntk"], steps)
     remarks = notes(problem, margin, trusted["valid_width"])
     verdict, message = judge(relative, accuracy, remedy)

@@ -106,16 +106,15 @@ def limit(training: Training, neurons: Population) -> tuple[Limit, Paths]:
 
 @program
 def answers(
-    training: Training, neurons: Population, basis: Float[Array, "group mode step batch output"]
+    training: Training, neurons: Population, pushes: Float[Array, "mode step batch output"]
 ) -> Limit:
-    """How u and the base observables answer to each push of a basis, a group at a time."""
+    """How u and the base observables answer to each of several pushes, which go through at once."""
 
     def averages_of(push: Push) -> Limit:
         return together(training, neurons, push)[1]
 
     still = jnp.zeros(training.active)
-    answer = jax.vmap(lambda push: jax.jvp(averages_of, (still,), (push,))[1])
-    return lax.map(answer, basis)
+    return jax.vmap(lambda push: jax.jvp(averages_of, (still,), (push,))[1])(pushes)
 
 
 @program
@@ -124,7 +123,8 @@ def own_shifts(
     neurons: Population,
     u: Push,
     psi: Float[Array, "neuron step batch output"],
-    modes: Float[Array, "group mode step batch output"],
+    modes: Float[Array, "mode step batch output"],
+    own: Float[Array, " mode"],
 ) -> Limit:
     """Mean shifts times N of neurons that are driven one by one.
 
@@ -137,7 +137,8 @@ def own_shifts(
         neurons: The neurons.
         u: Driving predictions of the limit.
         psi: Influence of each neuron on u.
-        modes: Sigma_u = sum over modes of mode mode^T, in groups that go through at once.
+        modes: Sigma_u = sum over modes of mode mode^T; some of them, which go through at once.
+        own: 1 in the place of the first term, whose mode is 0, and 0 in all others.
     """
     origin = _origins(training, neurons.start)
 
@@ -157,18 +158,4 @@ def own_shifts(
         slope, curve = jax.jvp(first, (jnp.zeros(()),), (jnp.ones(()),))
         return jax.tree.map(lambda a, b: own * a + (1 - own) * b / 2, slope, curve)
 
-    groups, size = modes.shape[:2]
-    nothing = jnp.zeros((1, size, *modes.shape[2:]))
-    own = jnp.zeros((groups + 1, size)).at[0, 0].set(1.0)
-    parts = lax.map(lambda pair: jax.vmap(along)(*pair), (own, jnp.concatenate([nothing, modes])))
-    return jax.tree.map(lambda a: a.sum(axis=(0, 1)), parts)
-
-
-def grouped(
-    pushes: Float[Array, "mode step batch output"], size: int
-) -> Float[Array, "group mode_ step batch output"]:
-    """Pushes in groups of equal size, the last filled up with zeros."""
-    groups = -(-len(pushes) // size)
-    missing = groups * size - len(pushes)
-    whole = jnp.concatenate([pushes, jnp.zeros((missing, *pushes.shape[1:]))])
-    return whole.reshape(groups, size, *pushes.shape[1:])
+    return jax.tree.map(lambda a: a.sum(axis=0), jax.vmap(along)(own, modes))

@@ -4,7 +4,7 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from orderparam.errors import CapacityExceeded, UnsupportedCombination
 from orderparam.fluctuations.theory.particles import Neuron, Training
@@ -65,11 +65,8 @@ def neurons(
     """Initial weights from standard normals: readouts, input weights by importance, bias."""
     outputs, rank = evolution.data.outputs, training.rows.shape[1]
     network, count = evolution.network, len(normals)
-    parts: dict[str, Array] = {
-        "w": jnp.asarray(normals[:, :outputs]),
-        "V": network.weight_std[0] * jnp.asarray(normals[:, outputs : outputs + rank]),
-        "b": jnp.zeros((count, 1 if network.biases else 0)),
-    }
+    biases = np.zeros((count, 1 if network.biases else 0))
     if network.bias_std > 0:
-        parts["b"] = network.bias_std * jnp.asarray(normals[:, outputs + rank :])
-    return Neuron(**parts)
+        biases = network.bias_std * normals[:, outputs + rank :]
+    inputs = network.weight_std[0] * normals[:, outputs : outputs + rank]
+    return Neuron(*(jnp.asarray(part) for part in (inputs, normals[:, :outputs], biases)))

@@ -11,8 +11,10 @@ SUPPORTED = (
 )
 
 
-def require_one_layer(method: str, problem: FiniteWidth, save: SavePlan) -> None:
-    """Refuse what the equations of one hidden layer do not carry.
+def require_one_layer(
+    method: str, problem: FiniteWidth, save: SavePlan, kinks: bool = False
+) -> None:
+    """Refuse what the equations of one hidden layer do not carry; `kinks` says that kinks are fine.
 
     Raises:
         UnsupportedCombination: Naming what does not fit, why, and what is supported.
@@ -23,9 +25,9 @@ def require_one_layer(method: str, problem: FiniteWidth, save: SavePlan) -> None
         f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
         f"{network.depth} hidden layers": network.depth > 1,
         f"the activation {activation.name!r}, whose kinks the derivatives of paths do not see "
-        "(wrong by tens of percent for kernels)": not activation.smooth,
+        "(wrong by tens of percent for kernels)": not (kinks or activation.smooth),
         f"the loss {evolution.loss!r}, whose kink the derivatives of paths do not see": (
-            evolution.loss == "hinge"
+            not kinks and evolution.loss == "hinge"
         ),
         "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
     }

@@ -6,7 +6,6 @@ mean correction; variances and shifts of every variable.
 Source: Bordelon & Pehlevan (2023); docs/theory/fluctuations.md, One hidden layer, Algorithms.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,6 +14,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from orderparam.fluctuations.theory.basis import (
+    TINY,
+    enough,
+    explicit_basis,
+    grouped,
+    mode_basis,
+    principal,
+)
 from orderparam.fluctuations.theory.functions import Functions, Observed
 from orderparam.fluctuations.theory.particles import Training, single
 from orderparam.fluctuations.theory.response import (
@@ -22,7 +29,6 @@ from orderparam.fluctuations.theory.response import (
     Paths,
     Population,
     answers,
-    grouped,
     limit,
     own_shifts,
 )
@@ -37,67 +43,9 @@ ALGORITHMS = ("auto", "explicit", "modes")
 FEW = 32
 """Driving predictions up to which each is pushed by itself."""
 
-NOISE, NOISE_AT_ONCE = 1e-6, 8
-"""Part of the variance of F - u that may be left out, and the multiple of modes that are kept."""
-
 CURVATURE, CURVED_AT_ONCE = 1e-5, 4
-"""The same for the covariance of driving predictions, which the mean correction sums over."""
-
-
-@dataclass(frozen=True)
-class Basis:
-    """Pushes that span the influences on driving predictions, up to `discarded` of their variance.
-
-    `coefficients` (neuron, mode) times `pushes` are F - u.
-    """
-
-    pushes: Float[Array, "mode step batch output"]
-    coefficients: Float[Array, "neuron mode"]
-    discarded: float
-
-
-def explicit_basis(shares: Float[Array, "neuron step batch output"]) -> Basis:
-    """One push for each driving prediction."""
-    size = int(np.prod(shares.shape[1:]))
-    pushes = jnp.eye(size).reshape(size, *shares.shape[1:])
-    return Basis(pushes, shares.reshape(len(shares), size), 0.0)
-
-
-def mode_basis(
-    shares: Float[Array, "neuron step batch output"], weights: Float[Array, " neuron"]
-) -> Basis:
-    """As many principal components of F - u over the neurons as hold nearly all of its variance."""
-    flat = shares.reshape(len(shares), -1)
-    directions, variances = principal(flat, weights)
-    kept, left = _enough(variances, NOISE, NOISE_AT_ONCE)
-    directions = directions[:kept]
-    return Basis(directions.reshape(kept, *shares.shape[1:]), flat @ directions.T, left)
-
-
-def principal(
-    flat: Float[Array, "neuron entry"], weights: Float[Array, " neuron"]
-) -> tuple[Float[Array, "mode entry"], Float[Array, " mode"]]:
-    """Orthonormal principal components of a weighted sample of mean zero, largest first."""
-    scaled = jnp.sqrt(weights)[:, None] * flat
-    tall = len(scaled) >= scaled.shape[1]
-    gram = scaled.T @ scaled if tall else scaled @ scaled.T
-    value, vector = jnp.linalg.eigh(gram)
-    value, vector = jnp.maximum(value[::-1], 0.0), vector[:, ::-1]
-    if not tall:
-        vector = jnp.linalg.qr(scaled.T @ vector)[0]
-    return vector.T, value
-
-
-def _enough(sizes: Float[Array, " mode"], tolerance: float, multiple: int) -> tuple[int, float]:
-    """How many modes leave less than a part of the whole, and what they leave.
-
-    A multiple of a few, so that few different programs are compiled.
-    """
-    total = max(float(sizes.sum()), np.finfo(float).tiny)
-    left = np.maximum(1 - np.cumsum(np.asarray(sizes)) / total, 0.0)
-    needed = int(np.argmax(left < tolerance)) + 1 if (left < tolerance).any() else len(left)
-    kept = min(multiple * -(-needed // multiple), len(left))
-    return kept, float(left[kept - 1])
+"""Part of the covariance of driving predictions that the mean correction may leave out, and modes
+of it that go through time at once."""
 
 
 def replicate(
@@ -117,60 +65,77 @@ def replicate(
         shift: Whether to compute mean shifts.
     """
     found, paths = limit(training, neurons)
-    weights, shares = neurons.weights, paths.shares
+    weights, shares = np.asarray(neurons.weights), np.asarray(paths.shares)
     few = int(np.prod(training.active)) <= FEW
     if algorithm == "explicit" or (algorithm == "auto" and few):
         basis = explicit_basis(shares)
     else:
-        basis = mode_basis(shares, weights)
-    group = _group(training, len(weights))
-    answered = _answers(training, neurons, basis.pushes, group)
+        basis = mode_basis(shares, weights, _group(training, len(weights)))
+    answered = _answers(training, neurons, basis.pushes)
     flat = answered.u.reshape(len(answered.u), -1)
+    psi = (basis.coefficients @ flat).reshape(shares.shape)
+    directions, sizes = principal(psi.reshape(len(psi), -1), weights)
     seen = {
-        "gain": float(jnp.linalg.norm(flat, ord=2)),
+        "gain": float(np.linalg.norm(flat, ord=2)),
         "modes": len(flat),
         "discarded": basis.discarded,
+        "residual": float(np.abs(np.tensordot(weights, shares, axes=1)).max()),
+        "smallest_eigenvalue": float(sizes.min() / max(sizes.max(), TINY)),
     }
     shifted = None
     if shift:
-        psi = jnp.tensordot(basis.coefficients, answered.u, axes=1)
-        ways, seen["discarded_curvature"] = _curvature(psi, weights)
-        b = own_shifts(training, neurons, found.u, psi, grouped(ways, min(group, CURVED_AT_ONCE)))
-        pushed = _answers(training, neurons, b.u[None], group).observed
-        shifted = {name: b.observed[name] + pushed[name][0] for name in pushed}
+        kept, seen["discarded_curvature"] = enough(sizes, CURVATURE)
+        ways = np.sqrt(np.maximum(sizes[:kept, None], 0.0)) * directions[:kept]
+        shifted = _shifts(training, neurons, found, psi, ways.reshape(kept, *psi.shape[1:]))
     result = _over_time(
-        training, functions, paths, weights, found.observed, basis.coefficients,
+        training, functions, paths, neurons.weights, found.observed, basis.coefficients,
         answered.observed, shifted,
     )  # fmt: skip
     return result, seen
 
 
 def _answers(
-    training: Training, neurons: Population, pushes: Float[Array, "mode step batch output"],
-    group: int,
-) -> Limit:  # fmt: skip
-    """The answers to pushes, of which `group` go through time at once."""
-    found = answers(training, neurons, grouped(pushes, group))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: len(pushes)], found)
+    training: Training, neurons: Population, pushes: Float[np.ndarray, "mode step batch output"]
+) -> Limit:
+    """The answers to all pushes, a group at a time."""
+    size = _group(training, len(neurons.weights))
+    groups = [answers(training, neurons, jnp.asarray(part)) for part in grouped(pushes, size)]
+    return jax.tree.map(lambda *a: np.concatenate(a)[: len(pushes)], *groups)
 
 
-def _curvature(
-    psi: Float[Array, "neuron step batch output"], weights: Float[Array, " neuron"]
-) -> tuple[Float[Array, "mode step batch output"], float]:
-    """Modes whose squares add up to the covariance of driving predictions, and what is left out."""
-    directions, sizes = principal(psi.reshape(len(psi), -1), weights)
-    kept, left = _enough(sizes, CURVATURE, CURVED_AT_ONCE)
-    ways = jnp.sqrt(sizes[:kept, None]) * directions[:kept]
-    return ways.reshape(kept, *psi.shape[1:]), left
+def _shifts(
+    training: Training,
+    neurons: Population,
+    found: Limit,
+    psi: Float[np.ndarray, "neuron step batch output"],
+    ways: Float[np.ndarray, "mode step batch output"],
+) -> Observed:
+    """Mean shifts of the base observables, times N.
+
+    beta_o = b_o + E[dO/du] beta_u, beta_u = (1 - J)^{-1} b_u: the last is the answer to a push b_u.
+    """
+    size = min(_group(training, len(psi)), CURVED_AT_ONCE)
+    own = np.zeros((1, *psi.shape[1:]))
+    parts = grouped(np.concatenate([own, ways]), size)
+    marks = np.zeros((len(parts), size))
+    marks[0, 0] = 1.0
+    shared = jnp.asarray(psi)
+    b = [
+        own_shifts(training, neurons, found.u, shared, part, mark)
+        for part, mark in zip(parts, marks, strict=True)
+    ]
+    total: Limit = jax.tree.map(lambda *a: np.sum(a, axis=0), *b)
+    pushed = _answers(training, neurons, np.asarray(total.u)[None]).observed
+    return {name: total.observed[name] + pushed[name][0] for name in pushed}
 
 
 def _group(training: Training, neurons: int) -> int:
-    """Pushes whose tangents fit in the memory set aside for them."""
+    """Pushes whose tangents fit in the memory set aside for them, in equal groups."""
     steps, batch, outputs = training.active
     rank, seen = training.rows.shape[1], len(training.seen)
     kept = 2 * steps * (rank + outputs + 1)
     fields = 4 * (batch + seen) * (1 + outputs) + len(training.saved) * seen * (1 + outputs)
-    size = int(np.clip(GROUP_BYTES // (8 * neurons * (kept + fields)), 1, 64))
+    size = int(np.clip(GROUP_BYTES // (8 * neurons * (kept + fields)), 1, 16))
     return min(size, int(np.prod(training.active)))
 
 
