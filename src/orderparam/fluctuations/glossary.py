@@ -5,6 +5,7 @@ Each quantity NAME of kernel evolution has its limit under its own name, and bes
     NAME_nvar         N Var[NAME_N], over initialisations
     NAME_nvar_layer   the part of it that comes from the neurons of one layer (dimension `source`)
     NAME_shift        N (E[NAME_N] - NAME), the mean shift beta
+    NAME_noise        the part of the shift of losses that the scatter of predictions causes
 
 The mean shift is no `NAME_bias`: in every result that ending names a known error of the computed
 number, while the shift is a property of networks.
@@ -33,6 +34,10 @@ SUFFIXES: dict[str, tuple[str, str]] = {
     "_shift": (
         "width times the difference of the mean over networks and the limit, of {}",
         r"N\,\langle {0} - {0}_\infty\rangle",
+    ),
+    "_noise": (
+        "part of the shift that the scatter of predictions causes, of {}",
+        r"N\,\langle {0} - {0}_\infty\rangle_{{\Sigma}}",
     ),
 }
 """Endings of names, with meaning and symbol around those of the quantity."""

@@ -6,6 +6,8 @@ base observables `f`, `Phi` and `G`, whatever the depth.
 Source: docs/theory/fluctuations.md, Functions of observables, Kernel eigenvalues.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from jaxtyping import Array, Float
 
 from orderparam.kernels import KernelEvolution, Network, followed, loss_named, tangent_kernel
 
-Observed = dict[str, Array]
+Observed = dict[str, Float[Any, "..."]]
 """Base observables by name: `f` (sample, output), `Phi` (layer, sample, sample) and `G` (layer,
 field, field), fields being samples times outputs; leading axes come before these."""
 

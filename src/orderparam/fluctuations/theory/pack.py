@@ -36,7 +36,10 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
     if by_source:
         parts["_nvar"] = {n: v.sum(axis=0) for n, v in by_source.items()}
         parts["_nvar_layer"] = by_source
-    return parts if found.shift is None else parts | {"_shift": shaped(found.shift)}
+    for suffix, values in (("_shift", found.shift), ("_noise", found.noise)):
+        if values:
+            parts[suffix] = shaped(values)
+    return parts
 
 
 def averaged(
@@ -127,7 +130,9 @@ def _by_suffix(variables: Mapping[str, Variable]) -> Parts:
     """Values by suffix and quantity."""
     found: Parts = {"": {}}
     for name, one in variables.items():
-        suffix = next((s for s in ("_nvar_layer", "_nvar", "_shift") if name.endswith(s)), "")
+        suffix = next(
+            (s for s in ("_nvar_layer", "_nvar", "_shift", "_noise") if name.endswith(s)), ""
+        )
         quantity = name.removesuffix(suffix) if suffix else name
         found.setdefault(suffix, {})[quantity] = one.values
     return found

@@ -53,7 +53,12 @@ class Moving(NamedTuple):
 
 
 class Training(eqx.Module):
-    """What the path of a neuron depends on besides its start and the predictions."""
+    """What the path of a neuron depends on besides its start and the predictions.
+
+    `rows` and `seen` are the training samples and those that are followed, along their principal
+    directions; `indices` the training samples of each step; `subtracted` is 1 for predictions that
+    are measured from their start, and 0 for others.
+    """
 
     rows: Float[Array, "train rank"]
     seen: Float[Array, "sample rank"]
@@ -64,10 +69,10 @@ class Training(eqx.Module):
     gamma0: Float[Array, ""]
     decay: Float[Array, ""]
     momentum: Float[Array, ""]
+    subtracted: Float[Array, ""]
     activation: Activation = eqx.field(static=True)
     loss: str = eqx.field(static=True)
     heavy: bool = eqx.field(static=True)
-    centered: bool = eqx.field(static=True)
     biases: bool = eqx.field(static=True)
 
     @property
@@ -93,10 +98,10 @@ def training_of(evolution: KernelEvolution, saved: Int[np.ndarray, " time"]) -> 
         gamma0=jnp.asarray(evolution.gamma0),
         decay=jnp.asarray(evolution.weight_decay),
         momentum=jnp.asarray(evolution.momentum),
+        subtracted=jnp.asarray(float(evolution.centered)),
         activation=evolution.network.activation,
         loss=evolution.loss,
         heavy=evolution.momentum > 0,
-        centered=evolution.centered,
         biases=evolution.network.biases,
     )
 
@@ -128,10 +133,9 @@ def contribution(
 
 def origin_of(training: Training, neuron: Neuron) -> Origin:
     """What is subtracted from the neuron's contributions."""
-    scale = 1.0 if training.centered else 0.0
     return Origin(
-        scale * contribution(training, neuron, training.rows),
-        scale * contribution(training, neuron, training.seen),
+        training.subtracted * contribution(training, neuron, training.rows),
+        training.subtracted * contribution(training, neuron, training.seen),
     )
 
 

@@ -21,13 +21,21 @@ from jaxtyping import Array, Float
 
 from orderparam.fluctuations.theory.functions import Functions, Observed
 
+SCATTERED = ("loss", "test_loss", "mse", "test_mse")
+"""Functions of the predictions alone whose shift comes in part from the scatter of these."""
+
 
 class Moments(NamedTuple):
-    """Of every variable at one time: limit, N times the variance by source, N times the shift."""
+    """Of every variable at one time: limit, N times the variance by source, N times the shift.
+
+    `noise` is the part of the shift of losses that the scatter of predictions causes, 1/2 tr(d^2 F
+    Sigma): averaging the predictions of E networks divides it by E, and leaves the rest.
+    """
 
     limit: Observed
     variance: Observed
     shift: Observed | None
+    noise: Observed | None = None
 
 
 def moments(
@@ -75,4 +83,5 @@ def moments(
         return Moments(value, mean(squares), None)
     variance, bend = mean(squares_and_bend)
     bend = jax.tree.map(lambda a: a.sum(axis=0) / 2, bend)
-    return Moments(value, variance, jax.tree.map(jnp.add, linear(shift), bend))
+    noise = {name: bend[name] for name in SCATTERED if name in bend}
+    return Moments(value, variance, jax.tree.map(jnp.add, linear(shift), bend), noise)
