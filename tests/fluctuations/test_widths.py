@@ -1,12 +1,14 @@
 """What networks and ensembles of a width do: the formulas, and what they refuse."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
 
 import orderparam as op
 from orderparam.errors import InvalidProblem
+from orderparam.results import Solution
 
 QUIET = {"progress": False}
 
@@ -51,27 +53,23 @@ def test_the_minimal_width_is_the_first_that_suffices():
 
 
 def test_the_best_split_is_the_best_of_all():
-    split = op.fluctuations.best_split(theory(), parameters=2000.0)
+    split = op.fluctuations.best_split(theory(), parameters=300.0)
     least = int(theory().diagnostics["valid_width"])
     found = {}
-    for E in range(1, 1000 // least + 1):
-        N = int(1000 / E)  # two parameters for each neuron
+    for E in range(1, 150 // least + 1):
+        N = int(150 / E)  # two parameters for each neuron
         found[E, N] = float(op.fluctuations.at_width(theory(), N, ensemble=E)["loss"][-1])
     assert (split.ensemble, split.width) == min(found, key=lambda pair: found[pair])
     assert split.loss == pytest.approx(min(found.values()), rel=1e-12)
-    assert split.parameters == 2 * split.width * split.ensemble <= 2000
+    assert split.parameters == 2 * split.width * split.ensemble <= 300
     assert not split.at_bound
-    assert op.fluctuations.best_split(theory(), neurons=1000.0) == split
+    assert op.fluctuations.best_split(theory(), neurons=150.0) == split
 
 
 def test_splits_count_the_weights_of_deep_networks():
     problem = theory().problem
     problem["evolution"]["network"]["depth"] = 3
     problem["evolution"]["network"]["biases"] = True
-    import json
-
-    from orderparam.results import Solution
-
     deep = Solution(theory().dataset.assign_attrs(problem=json.dumps(problem)))
     split = op.fluctuations.best_split(deep, parameters=1e5)
     each = 2 * split.width**2 + split.width * (1 + 1 + 3)

@@ -1,6 +1,8 @@
 """Finite-width fluctuations: what the verbs, studies and checks need of this family."""
 
 from orderparam.contract import Family, Kind
+from orderparam.fluctuations.evidence.figures import FIGURES, SYMBOLS
+from orderparam.fluctuations.evidence.overview import overview
 from orderparam.fluctuations.experiment.simulate import simulate
 from orderparam.fluctuations.methods.default import default_method
 from orderparam.fluctuations.problem import FiniteWidth
@@ -44,5 +46,8 @@ FAMILY = Family(
             options=("limit",),
         ),
     ),
+    figures=FIGURES,
+    symbols=SYMBOLS,
     citations=CITATIONS,
+    overview=overview,
 )

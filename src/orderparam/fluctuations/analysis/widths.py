@@ -10,8 +10,11 @@ from orderparam.errors import InvalidProblem
 from orderparam.fluctuations.glossary import QUANTITIES
 from orderparam.fluctuations.theory.diagnosis import NOTHING
 from orderparam.results import Solution
-from orderparam.support.arguments import instance, integer, one_of, optional, positive, refuse
+from orderparam.support.arguments import instance, integer, one_of, optional, positive, real, refuse
 from orderparam.support.keywords import known_keywords
+
+LEAST = 1e-6
+"""Smallest part of the signal that can be asked for; widths for less have no meaning."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def minimal_width(theory: Solution, *, relative: float = 0.1, ensemble: int = 1)
 
     Args:
         theory: A solution with variances and shifts.
-        relative: r, the part of S that is allowed.
+        relative: r, the part of S that is allowed, at least 1e-6.
         ensemble: E, networks whose predictions are averaged.
 
     Raises:
@@ -91,7 +94,7 @@ def minimal_width(theory: Solution, *, relative: float = 0.1, ensemble: int = 1)
     Source: docs/theory/fluctuations.md, Ensembles and the choice of width.
     """
     theory = _complete(theory)
-    allowed, E = positive("relative", relative), integer("ensemble", ensemble)
+    allowed, E = real("relative", relative, LEAST), integer("ensemble", ensemble)
     f = theory["f"]
     samples = [dim for dim in f.dims if dim != "time"]
     signal = float(np.sqrt(((f - f.isel(time=0)) ** 2).mean(samples)).max())
