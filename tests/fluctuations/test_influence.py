@@ -11,7 +11,7 @@ import pytest
 import orderparam as op
 from orderparam.errors import UnsupportedCombination
 from orderparam.fluctuations.theory.basis import mode_basis
-from orderparam.fluctuations.theory.functions import functions_of
+from orderparam.fluctuations.theory.functions import eigenvalues, functions_of
 from orderparam.fluctuations.theory.particles import training_of
 from orderparam.fluctuations.theory.response import Population, answers, limit, together
 from orderparam.fluctuations.theory.sampling import neurons, quadrature
@@ -239,6 +239,44 @@ def test_shared_seeds_find_the_shift_of_the_exact_map():
         allowed = np.hypot(3 * error, 0.03 * np.abs(exact[name]).max())
         assert (np.abs(difference) <= allowed + 1e-12).all()
         assert np.abs(exact[name]).max() > 4 * error.max()
+
+
+def test_eigenvalues_bend_as_perturbed_ones_do():
+    """First and second derivatives, level repulsion included, against finite differences."""
+    rng = np.random.default_rng(0)
+    kernel, move = (a + a.T for a in rng.standard_normal((2, 4, 4)))
+    size = 1e-3
+    exact = [np.linalg.eigvalsh(kernel + s * move)[::-1] for s in (-size, 0.0, size)]
+    with library_settings():
+        along = functools.partial(_along, jnp.asarray(kernel), jnp.asarray(move))
+        first = jax.jacfwd(along)(0.0)
+        second = jax.jacfwd(jax.jacfwd(along))(0.0)
+        value = along(0.0)
+        equal = jax.hessian(lambda k: eigenvalues(k).sum())(jnp.eye(3))
+    np.testing.assert_allclose(value, exact[1], atol=1e-12)
+    np.testing.assert_allclose(first, (exact[2] - exact[0]) / (2 * size), rtol=1e-4)
+    bend = (exact[2] - 2 * exact[1] + exact[0]) / size**2
+    assert np.abs(bend).min() > 0.1
+    np.testing.assert_allclose(second, bend, rtol=1e-3)
+    assert np.isfinite(np.asarray(equal)).all()
+
+
+def _along(kernel, move, size):
+    return eigenvalues(kernel + size * move)
+
+
+@pytest.mark.validate
+def test_all_shifts_are_those_of_shared_seeds():
+    """Claim 11: mean shifts of all quantities by two routes, one of them without derivatives."""
+    problem = two_samples(steps=20)
+    theory = op.solve(problem, **QUIET)
+    other = op.solve(problem, op.fluctuations.SharedSeeds(128, 8192), **QUIET)
+    for name in (n for n in other.variables if n.endswith("_shift")):
+        parts = (theory[name].values, other[name].values)
+        errors = (theory[f"{name}_se"].values, other[f"{name}_se"].values)
+        apart = np.linalg.norm(parts[0] - parts[1])
+        # Three standard errors, and a remainder of order 1/N.
+        assert apart < 3 * np.linalg.norm(errors) + 0.05 * np.linalg.norm(parts[0]), name
 
 
 def test_functions_are_those_that_networks_are_measured_by():

@@ -56,7 +56,8 @@ def _shown(pair: Pair) -> list[int]:
     split = pair.theory["split"].values
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     half = MOST_SAMPLES // 2
-    return [*train[: max(half, MOST_SAMPLES - len(test))], *test[:half]][:MOST_SAMPLES]
+    shown = [*train[: max(half, MOST_SAMPLES - len(test))], *test[:half]]
+    return [int(sample) for sample in shown[:MOST_SAMPLES]]
 
 
 def _draw(

@@ -44,7 +44,7 @@ class Influence(Method):
         nodes: Gauss-Hermite nodes in each direction in place of random sets, at least 4; for
             problems with few directions, where it is exact to rounding for linear networks and
             nearly so for smooth ones. Errors are then the difference to two nodes fewer.
-        shift: Whether to compute mean shifts, which takes about half of the time.
+        shift: Whether to compute mean shifts, which takes most of the time.
         algorithm: `"explicit"` follows a push of every driving prediction, `"modes"` of the
             principal components of the noise, `"auto"` takes the cheaper one.
         accuracy: Error asked for, of each N Var relative to its size over time and entries, and of
@@ -115,7 +115,7 @@ class Influence(Method):
         saved = len(grid) * kernels * (5 * self.replicates + pushes)
         work = self.replicates * self.samples * steps * pushes * 60.0 * (batch + seen) * outputs
         work += self.replicates * self.samples * len(grid) * kernels * 40.0
-        return Estimate(2**29 + 8 * (self.samples * per_neuron + saved), work / 2e9, 20.0)
+        return Estimate(2**29 + 8 * (self.samples * per_neuron + saved), work / 1e9, 8.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Follow all sets of neurons, or a quadrature and a coarser one."""

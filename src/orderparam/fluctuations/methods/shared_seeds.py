@@ -75,7 +75,7 @@ class SharedSeeds(Method):
         together = self.repeats // GROUPS
         numbers = together * (4 * self.width * neuron + 8 * kernels) + 4 * GROUPS * kernels
         work = 4.0 * self.repeats * self.width * steps * (batch + seen) * (rank + 20)
-        return Estimate(2**29 + 8 * numbers, work / 1e9, 10.0)
+        return Estimate(2**29 + 8 * numbers, work / 1e9, 3.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Train all networks and their halves."""
