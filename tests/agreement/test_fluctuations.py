@@ -67,7 +67,7 @@ def relative(theory, networks, name):
 def test_rich_networks_with_one_hidden_layer(activation, gamma0):
     """Claim 5: at most 8 % at N = 256 with 2000 networks."""
     posed = problem(FIVE, activation, gamma0, learning_rate=0.25, steps=40)
-    theory = op.solve(posed, **QUIET)
+    theory = op.solve(posed, op.fluctuations.Influence(shift=False), **QUIET)
     networks = op.simulate(posed, width=256, seeds=2000, **QUIET)
     for name in ("f_nvar", "ntk_nvar"):
         assert relative(theory, networks, name) < 0.08, name
@@ -184,9 +184,9 @@ def test_feature_learning_lowers_the_variance():
 @pytest.mark.validate
 def test_feature_learning_lowers_the_variance_at_all_strengths():
     """Claim 6, and against networks."""
-    check_suppression(STRENGTHS, op.fluctuations.Influence())
+    check_suppression(STRENGTHS, op.fluctuations.Influence(shift=False))
     posed = problem(TWO, gamma0=4.0, learning_rate=0.25, steps=40)
-    theory = op.solve(posed, **QUIET)
+    theory = op.solve(posed, op.fluctuations.Influence(shift=False), **QUIET)
     networks = op.simulate(posed, width=256, seeds=2000, **QUIET)
     for name in ("f_nvar", "ntk_nvar"):
         assert relative(theory, networks, name) < 0.08, name

@@ -52,7 +52,7 @@ def test_ensembles_refuse_what_has_no_spread():
     other = op.fluctuations.FiniteWidth(
         op.kernels.KernelEvolution(op.kernels.MLP(1, "linear"), DATA, gamma0=0.5, steps=4)
     )
-    method = op.fluctuations.Influence(64, 2, accuracy=10.0)
+    method = op.fluctuations.Influence(64, 2, shift=False, accuracy=10.0)
     limit = op.solve(other, method, **QUIET)
     with pytest.raises(InvalidProblem, match="`limit`"):
         op.simulate(problem(), width=8, seeds=2, limit=limit, **QUIET)
@@ -61,6 +61,6 @@ def test_ensembles_refuse_what_has_no_spread():
 
 
 def test_the_contract_of_families_holds():
-    method = op.fluctuations.Influence(64, 2, accuracy=10.0)
+    method = op.fluctuations.Influence(64, 2, shift=False, accuracy=10.0)
     checks = op.check_theory(problem(), method, width=[8, 16, 32], seeds=3)
     assert checks[-1] == "experiment"

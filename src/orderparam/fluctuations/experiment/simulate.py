@@ -1,6 +1,7 @@
 """The experiment: ensembles of ordinary finite networks, and how they scatter."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ from orderparam.support.arguments import instance, refuse, sizes_and_runs
 from orderparam.support.memory import require_memory
 
 GROUP_NUMBERS = 2**22
-"""Weights of all networks that are trained at once."""
+"""Weights, gradients and fields of all networks that are trained at once."""
 
 RUNS = ("width", "seed")
 
@@ -72,7 +73,7 @@ def simulate(
     _require_room(problem, len(sizes) * max(runs), save, 3 if known else 2)
     networks = simulate_networks(
         evolution, sizes, runs, save, seed, precision=precision, progress=progress,
-        group=_group(problem, max(sizes)),
+        group=_group(problem, max(sizes), max(runs)),
     )  # fmt: skip
     valid = networks["run_valid"].values
     variables: dict[str, Variable] = {}
@@ -105,12 +106,15 @@ def simulate(
     )
 
 
-def _group(problem: FiniteWidth, width: int) -> int:
+def _group(problem: FiniteWidth, width: int, runs: int) -> int:
     """Networks that are trained at once: narrow ones by the hundred, as their steps are short."""
-    evolution = problem.evolution
-    inside = width**2 * (evolution.network.depth - 1)
-    entries = inside + width * (evolution.data.dimension + evolution.data.outputs)
-    return int(np.clip(GROUP_NUMBERS // (8 * entries), 1, 128))
+    evolution, network = problem.evolution, problem.evolution.network
+    data = evolution.data
+    inside = 3 * network.offsets * width**2 * (network.depth - 1)
+    fields = 6 * network.depth * (data.count + data.test_count) * network.positions
+    entries = inside + width * (3 * (data.dimension + data.outputs) + fields)
+    asked = 2 ** math.ceil(math.log2(runs))
+    return int(np.clip(GROUP_NUMBERS // entries, 1, min(asked, 128)))
 
 
 def _limits(

@@ -43,6 +43,9 @@ ALGORITHMS = ("auto", "explicit", "modes")
 FEW = 32
 """Driving predictions up to which each is pushed by itself."""
 
+AT_ONCE = 8
+"""Least multiple of which modes are kept, so that most sets of neurons share one program."""
+
 CURVATURE, CURVED_AT_ONCE = 1e-5, 4
 """Part of the covariance of driving predictions that the mean correction may leave out, and modes
 of it that go through time at once."""
@@ -70,7 +73,7 @@ def replicate(
     if algorithm == "explicit" or (algorithm == "auto" and few):
         basis = explicit_basis(shares)
     else:
-        basis = mode_basis(shares, weights, _group(training, len(weights)))
+        basis = mode_basis(shares, weights, max(_group(training, len(weights)), AT_ONCE))
     answered = _answers(training, neurons, basis.pushes)
     flat = answered.u.reshape(len(answered.u), -1)
     psi = (basis.coefficients @ flat).reshape(shares.shape)
