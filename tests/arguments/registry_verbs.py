@@ -37,7 +37,7 @@ def verb_cases() -> list[Case]:
     for name, (problem, method, save) in solvers.items():
         asked = {"problem": problem, "method": method, "save": save}
         more = {"seed": 0, "progress": False, "throw": False}
-        dear = 60 if name == "online" else 40
+        dear = 60 if name in ("online", "fluctuations") else 40
         found.append(Case(f"solve {name}", op.solve, {**asked, **more}, dear=dear))
         found.append(Case(f"estimate {name}", op.estimate, asked))
     sizes = {
@@ -50,13 +50,13 @@ def verb_cases() -> list[Case]:
     for name, (problem, size, save) in sizes.items():
         asked = {"problem": problem, "seeds": 2, "save": save, "seed": 0, "progress": False}
         accepts = dict.fromkeys(("width", "dimension", "size"), "int ints")
-        accepts["parameterization"] = "text"
+        accepts |= {"parameterization": "text", "limit": "none"}
         found.append(
             Case(
                 f"simulate {name}",
                 op.simulate,
                 {**asked, "precision": "float32", **size},
-                dear=60 if name == "online" else 40,
+                dear=60 if name in ("online", "fluctuations") else 40,
                 accepts=accepts,
             )
         )

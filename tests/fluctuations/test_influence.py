@@ -328,6 +328,23 @@ def test_errors_above_the_accuracy_are_no_convergence():
     assert max(theory.diagnostics["relative_errors"].values()) > 1e-6
 
 
+def test_crossing_eigenvalues_lose_their_shift():
+    """Two samples at a right angle and of equal length have one eigenvalue twice at the start."""
+    square = op.data.Data([[1.0, 0.0], [0.0, 1.0]], [1.0, -0.5], [[0.4, -0.8]], [1.0])
+    evolution = op.kernels.KernelEvolution(
+        op.kernels.MLP(1, "tanh"), square, learning_rate=0.3, steps=6
+    )
+    posed = op.fluctuations.FiniteWidth(evolution)
+    theory = op.solve(posed, small(accuracy=0.3), throw=False, **QUIET)
+    assert "ntk_eigenvalues_shift" not in theory
+    assert "ntk_eigenvalues_nvar" in theory
+    assert "level repulsion diverges" in theory.message
+    assert theory.diagnostics["width_eigenvalues"] > 1e3
+    apart = op.solve(two_samples(), small(accuracy=0.3), throw=False, **QUIET)
+    assert "ntk_eigenvalues_shift" in apart
+    assert 1 < apart.diagnostics["width_eigenvalues"] < 1e3
+
+
 def test_small_strengths_without_centring_are_noted():
     theory = op.solve(two_samples(gamma0=0.05, centered=False), small(), throw=False, **QUIET)
     assert "initial ones" in " ".join(theory.diagnostics["notes"])

@@ -39,7 +39,7 @@ class Split:
 
 @known_keywords
 def at_width(theory: Solution, width: int, *, ensemble: int = 1) -> xr.Dataset:
-    """Mean and spread of every quantity for networks of one width, or for ensembles of them.
+    """Mean and spread of every quantity with a shift, for networks of a width or ensembles.
 
     mean = o + beta/N, spread = (Sigma/(N E))^{1/2}. Losses are those of the mean prediction of the
     E networks, whose scatter counts 1/E: L + (beta_L - nu + nu/E)/N with nu = `loss_noise`. All
@@ -61,7 +61,7 @@ def at_width(theory: Solution, width: int, *, ensemble: int = 1) -> xr.Dataset:
     theory = _complete(theory)
     N, E = integer("width", width), integer("ensemble", ensemble)
     found = {}
-    for name in (n for n in QUANTITIES if n in theory):
+    for name in (n for n in QUANTITIES if f"{n}_shift" in theory):
         shift = theory[f"{name}_shift"]
         if f"{name}_noise" in theory:
             shift = shift - theory[f"{name}_noise"] * (1 - 1 / E)

@@ -66,6 +66,18 @@ def widths(limit: Arrays, variance: Arrays, shift: Arrays) -> dict[str, float]:
     return found
 
 
+def crossing_width(
+    eigenvalues: Float[np.ndarray, "time mode"], variance: Float[np.ndarray, "time mode"]
+) -> float:
+    """The width below which eigenvalues scatter into each other, 9 Sigma/gap^2 at its largest."""
+    if eigenvalues.shape[1] < 2:
+        return 0.0
+    gap = np.maximum(np.abs(np.diff(eigenvalues, axis=1)), 1e-150)
+    return float(
+        np.min([(9 * np.maximum(variance[:, 1:], variance[:, :-1]) / gap**2).max(), 1e300])
+    )
+
+
 def stability_margin(problem: FiniteWidth, ntk: Float[np.ndarray, "..."], steps: Any) -> float:
     """Distance of eta lambda_max/P from its largest stable value, 2 (1 + momentum), over time.
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from orderparam.fluctuations.glossary import coordinates, separated, sources, variable
 from orderparam.fluctuations.problem import FiniteWidth
 from orderparam.fluctuations.theory.diagnosis import (
+    crossing_width,
     errors,
     judge,
     notes,
@@ -19,6 +20,8 @@ from orderparam.fluctuations.theory.diagnosis import (
 from orderparam.fluctuations.theory.statistics import Moments
 from orderparam.kernels import checked_loss
 from orderparam.results import Solution, Variable, Verdict, build_solution
+
+LEVELS = "ntk_eigenvalues"
 
 Parts = dict[str, dict[str, Float[np.ndarray, "..."]]]
 """Arrays of one set of neurons by suffix and quantity, shaped as in the glossary."""
@@ -93,12 +96,16 @@ def pack(
         [parts_of(problem, found) for found in sets],
         None if coarser is None else parts_of(problem, coarser),
     )
+    remarks = _without_crossings(variables, accuracy)
     found = _by_suffix(variables)
     variance, shift = found.get("_nvar", {}), found.get("_shift", {})
     relative = errors(found[""], variance, shift, lambda q, s: _error(variables[q + s]))
     trusted = widths(found[""], variance, shift)
     margin = stability_margin(problem, found[""]["ntk"], steps)
-    remarks = notes(problem, margin, trusted["valid_width"])
+    remarks += notes(problem, margin, trusted["valid_width"])
+    if "ntk_eigenvalues" in variance:
+        levels = (found[""]["ntk_eigenvalues"], variance["ntk_eigenvalues"])
+        trusted["width_eigenvalues"] = crossing_width(*levels)
     verdict, message = judge(relative, accuracy, remedy)
     if verdict.ok and "loss" in found[""]:
         verdict, message = checked_loss(found[""]["loss"], steps, message)
@@ -124,6 +131,26 @@ def pack(
         compile_time=None,
         sources=["bordelon2023", "bordelon2022"],
     )  # fmt: skip
+
+
+def _without_crossings(variables: dict[str, Variable], accuracy: float) -> list[str]:
+    """Leave out the shift of eigenvalues where these come too close for it to be known.
+
+    Level repulsion diverges where two eigenvalues of the limit cross, however well all else is
+    known. Returns what there is to say.
+    """
+    one = variables.get(f"{LEVELS}_shift")
+    if one is None:
+        return []
+    values = {LEVELS: variables[LEVELS].values}
+    error = errors(values, {}, {LEVELS: one.values}, lambda *_: _error(one))[f"{LEVELS}_shift"]
+    if error <= accuracy:
+        return []
+    del variables[f"{LEVELS}_shift"]
+    return [
+        f"{LEVELS}_shift is left out, as its error of {error:.1e} is above `accuracy`: eigenvalues "
+        "come close to each other, where level repulsion diverges."
+    ]
 
 
 def _by_suffix(variables: Mapping[str, Variable]) -> Parts:
