@@ -54,11 +54,14 @@ def exact_map(centered, readout=True):
 
         return jax.lax.scan(step, (first, kernel), None, length=STEPS)[1]
 
-    at = (jnp.zeros(()), jnp.full((), 2.0))
-    slope, bend = jax.jacfwd(run, (0, 1))(*at), jax.hessian(run, (0, 1))(*at)
+    @jax.jit
+    def expanded(*at):
+        return run(*at), jax.jacfwd(run, (0, 1))(*at), jax.hessian(run, (0, 1))(*at)
+
+    value, slope, bend = expanded(0.0, 2.0)
     found = {}
     for index, name in enumerate(("f", "ntk")):
-        found[name] = run(*at)[index]
+        found[name] = value[index]
         found[f"{name}_nvar"] = slope[index][0] ** 2 / GAMMA**2 + 4 * slope[index][1] ** 2
         found[f"{name}_shift"] = (bend[index][0][0] / GAMMA**2 + 4 * bend[index][1][1]) / 2
     return {name: np.asarray(value) for name, value in found.items()}
@@ -115,7 +118,7 @@ def test_the_derivative_by_the_weight_of_a_neuron_is_its_influence():
             seen = together(training, population, jnp.zeros(training.active))[1].observed
             return seen["G"][-1, 0, 0, 0]
 
-        influence = np.asarray(jax.grad(mean)(jnp.asarray(weights)))
+        influence = np.asarray(jax.jit(jax.grad(mean))(weights))
         variance = weights @ influence**2
     np.testing.assert_allclose(variance, solved(True)["G_nvar"].values.ravel()[-1], rtol=1e-10)
 
@@ -247,22 +250,26 @@ def test_eigenvalues_bend_as_perturbed_ones_do():
     kernel, move = (a + a.T for a in rng.standard_normal((2, 4, 4)))
     size = 1e-3
     exact = [np.linalg.eigvalsh(kernel + s * move)[::-1] for s in (-size, 0.0, size)]
+
+    @jax.jit
+    def expanded(start, direction):
+        def along(step):
+            return eigenvalues(start + step * direction)
+
+        def slope(step):
+            return jax.jvp(along, (step,), (1.0,))[1]
+
+        return (along(0.0), *jax.jvp(slope, (0.0,), (1.0,)))
+
     with library_settings():
-        along = functools.partial(_along, jnp.asarray(kernel), jnp.asarray(move))
-        first = jax.jacfwd(along)(0.0)
-        second = jax.jacfwd(jax.jacfwd(along))(0.0)
-        value = along(0.0)
-        equal = jax.hessian(lambda k: eigenvalues(k).sum())(jnp.eye(3))
+        value, first, second = expanded(kernel, move)
+        equal = expanded(np.eye(4), move)
     np.testing.assert_allclose(value, exact[1], atol=1e-12)
     np.testing.assert_allclose(first, (exact[2] - exact[0]) / (2 * size), rtol=1e-4)
     bend = (exact[2] - 2 * exact[1] + exact[0]) / size**2
     assert np.abs(bend).min() > 0.1
     np.testing.assert_allclose(second, bend, rtol=1e-3)
     assert np.isfinite(np.asarray(equal)).all()
-
-
-def _along(kernel, move, size):
-    return eigenvalues(kernel + size * move)
 
 
 @pytest.mark.validate
@@ -284,7 +291,7 @@ def test_functions_are_those_that_networks_are_measured_by():
     networks = op.simulate(problem.evolution, width=8, seeds=1, precision="float64", **QUIET)
     one = networks.dataset.isel(width=0, seed=0)
     with library_settings():
-        functions = functions_of(problem.evolution)
+        functions = jax.jit(functions_of(problem.evolution).__call__)
         for t in range(one.sizes["time"]):
             now = one.isel(time=t)
             base = {"f": now["f"].values[:, None], "Phi": now["Phi"].values, "G": now["G"].values}
