@@ -48,6 +48,10 @@ SOLVED = {
     "perturbation": (kernels(), op.kernels.Perturbation()),
     "saddle": (mixture(), op.mixtures.SaddlePoint()),
     "messages": (op.mixtures.MessagePassing(MIXTURE, steps=3), op.mixtures.StateEvolution()),
+    "influence": (
+        op.fluctuations.FiniteWidth(kernels()),
+        op.fluctuations.Influence(64, 2, accuracy=10.0),
+    ),
     "ode": (online(), op.online.OverlapODE()),
     "ode-smooth": (online("tanh"), op.online.OverlapODE()),
 }

@@ -27,6 +27,7 @@ def printed(code):
     "imports",
     [
         "import orderparam.experts.family; from orderparam import compare, data, load, solve",
+        "import orderparam.fluctuations.family",
         "import orderparam.kernels.family, orderparam.mixtures.family, orderparam.online.family",
     ],
 )

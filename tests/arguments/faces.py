@@ -15,11 +15,11 @@ import orderparam as op
 from orderparam.errors import UnknownArgument
 from orderparam.support.keywords import KnownKeywords
 
-FACES = ("orderparam", *(f"orderparam.{name}" for name in
-                         ("data", "kernels", "mixtures", "online", "experts")))  # fmt: skip
+FACES = ("orderparam", *(f"orderparam.{name}" for name in (
+    "data", "kernels", "mixtures", "online", "experts", "fluctuations")))  # fmt: skip
 RESULTS = ("LearningCurve", "EscapeLaw", "HessianSpectrum", "Isotropic", "Selected", "Entry",
            "CoordinateCheck", "ForwardMultipliers", "LearningRateTransfer", "Recipe",
-           "ScalingPlan", "ScalingWarning", "TorchPlan")  # fmt: skip
+           "ScalingPlan", "ScalingWarning", "Split", "TorchPlan")  # fmt: skip
 """Classes that functions build; nobody writes their keywords."""
 
 

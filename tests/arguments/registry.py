@@ -5,6 +5,7 @@ Names that have no case are listed in `LEFT_OUT` with the reason.
 
 from case import Case
 from registry_experts import expert_cases
+from registry_fluctuations import fluctuation_cases
 from registry_kernels import data_cases, kernel_cases
 from registry_mixtures import mixture_cases
 from registry_online import online_cases
@@ -28,4 +29,4 @@ LEFT_OUT = {
 def cases() -> list[Case]:
     """All of them."""
     families = [*kernel_cases(), *mixture_cases(), *online_cases(), *expert_cases()]
-    return [*data_cases(), *families, *verb_cases()]
+    return [*data_cases(), *families, *fluctuation_cases(), *verb_cases()]

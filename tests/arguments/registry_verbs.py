@@ -6,6 +6,7 @@ import tempfile
 from typing import Any
 
 from case import Case
+from registry_fluctuations import quick, scatter
 from registry_kernels import descent
 from registry_mixtures import classifier, learned
 from registry_online import lesson
@@ -23,6 +24,7 @@ def verb_cases() -> list[Case]:
         "mixtures": (classifier(), op.mixtures.Ridge(), op.SavePlan()),
         "online": (lesson(), op.online.OverlapODE(), plan),
         "experts": (op.experts.Trap("tied-logits"), op.experts.Counting(), op.SavePlan()),
+        "fluctuations": (scatter(), quick(), plan),
     }
     found = [
         Case(
@@ -35,7 +37,7 @@ def verb_cases() -> list[Case]:
     for name, (problem, method, save) in solvers.items():
         asked = {"problem": problem, "method": method, "save": save}
         more = {"seed": 0, "progress": False, "throw": False}
-        dear = 60 if name == "online" else 40
+        dear = 60 if name in ("online", "fluctuations") else 40
         found.append(Case(f"solve {name}", op.solve, {**asked, **more}, dear=dear))
         found.append(Case(f"estimate {name}", op.estimate, asked))
     sizes = {
@@ -43,17 +45,18 @@ def verb_cases() -> list[Case]:
         "mixtures": (classifier(), {"dimension": 20}, op.SavePlan()),
         "online": (lesson(), {"dimension": 20}, plan),
         "experts": (op.experts.Trap("tied-logits"), {"size": 1}, op.SavePlan()),
+        "fluctuations": (scatter(), {"width": 8, "limit": None}, plan),
     }
     for name, (problem, size, save) in sizes.items():
         asked = {"problem": problem, "seeds": 2, "save": save, "seed": 0, "progress": False}
         accepts = dict.fromkeys(("width", "dimension", "size"), "int ints")
-        accepts["parameterization"] = "text"
+        accepts |= {"parameterization": "text", "limit": "none"}
         found.append(
             Case(
                 f"simulate {name}",
                 op.simulate,
                 {**asked, "precision": "float32", **size},
-                dear=60 if name == "online" else 40,
+                dear=60 if name in ("online", "fluctuations") else 40,
                 accepts=accepts,
             )
         )

@@ -14,7 +14,7 @@ import orderparam
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
-PUBLIC = ("data", "kernels", "mixtures", "online", "experts")
+PUBLIC = ("data", "kernels", "mixtures", "online", "experts", "fluctuations")
 
 
 def _table(*wanted: str) -> dict:
