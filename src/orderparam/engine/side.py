@@ -16,14 +16,16 @@ matrices that share a history) each direction has b images and moments, blocks f
 """
 
 import dataclasses
-from typing import NamedTuple, Self
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.space import Space, placed
+from orderparam.engine.space import KnownSpace, Space, placed
+
+Home = TypeVar("Home", bound=KnownSpace)
 
 
 class Parts(NamedTuple):
@@ -152,3 +154,14 @@ class Side(eqx.Module):
             moments=pad(self.moments, images),
             capacity=capacity,
         )
+
+
+class Known(NamedTuple, Generic[Home]):
+    """A matrix seen from the side of its argument: both sides, and their spaces.
+
+    `spaces` holds one space where both sides have the same, else that of the argument first.
+    """
+
+    own: Side
+    other: Side
+    spaces: tuple[Home, ...]
