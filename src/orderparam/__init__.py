@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from orderparam.families import FAMILIES
 
 if TYPE_CHECKING:
-    from orderparam import data, experts, kernels, mixtures, online
+    from orderparam import data, experts, fluctuations, kernels, mixtures, online
     from orderparam.comparison import compare
     from orderparam.conformance import check_theory
     from orderparam.contract import SavePlan
@@ -21,6 +21,7 @@ __all__ = [
     "data",
     "estimate",
     "experts",
+    "fluctuations",
     "keep_compiled",
     "kernels",
     "load",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the face of the library reads the names below, and has to s
 
 FAMILIES: dict[str, str] = {
     "experts": "orderparam.experts.family",
+    "fluctuations": "orderparam.fluctuations.family",
     "kernels": "orderparam.kernels.family",
     "mixtures": "orderparam.mixtures.family",
     "online": "orderparam.online.family",

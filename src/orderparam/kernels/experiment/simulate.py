@@ -41,6 +41,7 @@ def simulate_networks(
     precision: str = "float32",
     progress: bool = True,
     parameterization: str = "mean_field",
+    group: int | None = None,
 ) -> Solution:
     """Train finite networks by gradient descent and measure them.
 
@@ -57,6 +58,8 @@ def simulate_networks(
         parameterization: `"mean_field"` (muP): γ0 as in the problem, the theory's limit. `"ntk"`:
             γ0 = 1/√N, whose limit is the static kernel. `"standard"`: weights of variance 1/fan-in
             and one learning rate η/N; as NTK, with input weights that learn at D/N of the rate.
+        group: Networks trained at once; by default as many as are worth it, one on a CPU. Narrow
+            ones in large numbers gain from more.
 
     Returns:
         The variables of the theory with leading dimensions `width` and `seed`; where fewer runs
@@ -85,8 +88,9 @@ def simulate_networks(
     grid = plan.grid(problem.steps)
     began = time.perf_counter()
     arrays, device = train_networks(
-        problem, sizes, runs, plan, seed, precision, progress, parameterization=parameterization
-    )
+        problem, sizes, runs, plan, seed, precision, progress, group,
+        parameterization=parameterization,
+    )  # fmt: skip
     return build_solution(
         label_variables(arrays, problem),
         label_coordinates(arrays, problem, sizes, grid, plan.fields_at),

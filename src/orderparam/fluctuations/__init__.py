@@ -1,0 +1,19 @@
+"""Finite-width fluctuations: how networks of width N scatter around their limit."""
+
+import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
+
+# isort: split
+from orderparam.fluctuations.analysis.widths import Split, at_width, best_split, minimal_width
+from orderparam.fluctuations.methods.influence import Influence
+from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
+from orderparam.fluctuations.problem import FiniteWidth
+
+__all__ = [
+    "FiniteWidth",
+    "Influence",
+    "SharedSeeds",
+    "Split",
+    "at_width",
+    "best_split",
+    "minimal_width",
+]

@@ -1,0 +1,149 @@
+"""From the moments of several sets of neurons to a solution. Nothing here knows of a depth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from orderparam.fluctuations.glossary import coordinates, separated, sources, variable
+from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.diagnosis import (
+    errors,
+    judge,
+    notes,
+    stability_margin,
+    widths,
+)
+from orderparam.fluctuations.theory.statistics import Moments
+from orderparam.kernels import checked_loss
+from orderparam.results import Solution, Variable, Verdict, build_solution
+
+Parts = dict[str, dict[str, Float[np.ndarray, "..."]]]
+"""Arrays of one set of neurons by suffix and quantity, shaped as in the glossary."""
+
+
+def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
+    """Moments (axis of time first) by suffix and quantity."""
+    evolution = problem.evolution
+
+    def shaped(values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "..."]]:
+        return {n: separated(evolution, n, np.asarray(v)) for n, v in values.items()}
+
+    by_source = {n: np.moveaxis(v, 1, 0) for n, v in shaped(found.variance).items()}
+    parts: Parts = {"": shaped(found.limit)}
+    if by_source:
+        parts["_nvar"] = {n: v.sum(axis=0) for n, v in by_source.items()}
+        parts["_nvar_layer"] = by_source
+    for suffix, values in (("_shift", found.shift), ("_noise", found.noise)):
+        if values:
+            parts[suffix] = shaped(values)
+    return parts
+
+
+def averaged(
+    problem: FiniteWidth, sets: Sequence[Parts], coarser: Parts | None
+) -> dict[str, Variable]:
+    """Variables of the glossary, with errors from several sets or from one coarser rule."""
+    variables = {}
+    for suffix, quantities in sets[0].items():
+        for quantity in quantities:
+            values = np.stack([parts[suffix][quantity] for parts in sets])
+            mean, se, bias = values.mean(axis=0), None, None
+            if len(sets) > 1:
+                se = values.std(axis=0, ddof=1) / np.sqrt(len(sets))
+            if coarser is not None:
+                bias = np.abs(mean - coarser[suffix][quantity])
+            variables[quantity + suffix] = variable(
+                problem, quantity, suffix, mean, se=se, bias=bias
+            )
+    return variables
+
+
+def pack(
+    problem: FiniteWidth,
+    steps: Int[np.ndarray, " time"],
+    sets: Sequence[Moments],
+    coarser: Moments | None,
+    *,
+    method: Mapping[str, Any],
+    seed: int,
+    accuracy: float,
+    remedy: str,
+    seen: Mapping[str, Any],
+    seconds: float,
+) -> Solution:
+    """The solution of several sets of neurons, or of a quadrature and a coarser one.
+
+    Args:
+        problem: What was solved.
+        steps: Saved steps.
+        sets: Moments of each set, with the axis of time first.
+        coarser: Moments of a coarser quadrature; `None` for random sets.
+        method: Settings of the method.
+        seed: Seed of everything random.
+        accuracy: Relative error that was asked for.
+        remedy: What lowers the errors, in a sentence.
+        seen: What the method noticed about itself.
+        seconds: Time of the run.
+    """
+    variables = averaged(
+        problem,
+        [parts_of(problem, found) for found in sets],
+        None if coarser is None else parts_of(problem, coarser),
+    )
+    found = _by_suffix(variables)
+    variance, shift = found.get("_nvar", {}), found.get("_shift", {})
+    relative = errors(found[""], variance, shift, lambda q, s: _error(variables[q + s]))
+    trusted = widths(found[""], variance, shift)
+    margin = stability_margin(problem, found[""]["ntk"], steps)
+    remarks = notes(problem, margin, trusted["valid_width"])
+    verdict, message = judge(relative, accuracy, remedy)
+    if verdict.ok and "loss" in found[""]:
+        verdict, message = checked_loss(found[""]["loss"], steps, message)
+    if not all(np.isfinite(v.values).all() for v in variables.values()):
+        verdict, message = Verdict.NON_FINITE, "A variable is not finite; lower the learning rate."
+    return build_solution(
+        variables,
+        coordinates(problem, steps) | {"source": sources(problem)},
+        family=problem.family,
+        kind="theory",
+        problem=problem.config(),
+        method=method,
+        seed=seed,
+        verdict=verdict,
+        message=" ".join([message, *remarks]),
+        diagnostics={
+            **seen, **trusted, "stability_margin": margin,
+            "relative_errors": _finite(relative), "notes": remarks,
+        },
+        precision="float64",
+        device=jax.devices()[0].device_kind,
+        wall_time=seconds,
+        compile_time=None,
+        sources=["bordelon2023", "bordelon2022"],
+    )  # fmt: skip
+
+
+def _by_suffix(variables: Mapping[str, Variable]) -> Parts:
+    """Values by suffix and quantity."""
+    found: Parts = {"": {}}
+    for name, one in variables.items():
+        suffix = next(
+            (s for s in ("_nvar_layer", "_nvar", "_shift", "_noise") if name.endswith(s)), ""
+        )
+        quantity = name.removesuffix(suffix) if suffix else name
+        found.setdefault(suffix, {})[quantity] = one.values
+    return found
+
+
+def _error(one: Variable) -> Float[np.ndarray, "..."]:
+    """Standard error and known bias of a variable together."""
+    se = np.zeros(one.values.shape) if one.se is None else one.se
+    return se if one.bias is None else np.hypot(se, one.bias)
+
+
+def _finite(found: Mapping[str, float]) -> dict[str, float]:
+    """Numbers that files can hold."""
+    return {name: min(value, 1e300) for name, value in found.items()}

@@ -1,0 +1,39 @@
+"""What a method can do, said before any work starts."""
+
+from orderparam.contract import SavePlan
+from orderparam.errors import UnsupportedCombination
+from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.kernels import MLP, ResNet
+
+SUPPORTED = (
+    "networks with one hidden layer and a smooth activation, with squared, logistic or softmax "
+    "loss, any number of outputs, momentum, weight decay, biases and minibatches"
+)
+
+
+def require_one_layer(
+    method: str, problem: FiniteWidth, save: SavePlan, kinks: bool = False
+) -> None:
+    """Refuse what the equations of one hidden layer do not carry; `kinks` says that kinks are fine.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    evolution = problem.evolution
+    network, activation = evolution.network, evolution.network.activation
+    wrong = {
+        f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
+        f"{network.depth} hidden layers": network.depth > 1,
+        f"the activation {activation.name!r}, whose kinks the derivatives of paths do not see "
+        "(wrong by tens of percent for kernels)": not (kinks or activation.smooth),
+        f"the loss {evolution.loss!r}, whose kink the derivatives of paths do not see": (
+            not kinks and evolution.loss == "hinge"
+        ),
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    found = next((what for what, is_wrong in wrong.items() if is_wrong), "")
+    if found:
+        raise UnsupportedCombination(
+            f"The method {method} does not support {found}; it supports {SUPPORTED}. Measure "
+            "ensembles of networks with orderparam.simulate, which trains all of them."
+        )
