@@ -26,8 +26,8 @@ from orderparam.engine.side import Known, Parts
 
 
 def record_in_order(
-    known: Known[SeededSpace], x: Float[Array, "k n"], tolerance: Float[Array, ""]
-) -> tuple[Known[SeededSpace], Parts]:
+    known: Known, x: Float[Array, "k n"], tolerance: Float[Array, ""]
+) -> tuple[Known, Parts]:
     """Open directions where the vectors of a block need them.
 
     Returns:
@@ -42,16 +42,14 @@ def record_in_order(
     # Where no vector alone is outside, none is outside the earlier ones too.
     asked = jnp.any(left > tolerance * norms)
 
-    def learn(known: Known[SeededSpace]) -> tuple[Known[SeededSpace], Parts]:
+    def learn(known: Known) -> tuple[Known, Parts]:
         learned = _learned(known, rest, tolerance * norms)
         return learned, learned.own.products(x, space)
 
     return lax.cond(asked, learn, lambda known: (known, p), known)
 
 
-def _learned(
-    known: Known[SeededSpace], rest: Float[Array, "k n"], least: Float[Array, " k"]
-) -> Known[SeededSpace]:
+def _learned(known: Known, rest: Float[Array, "k n"], least: Float[Array, " k"]) -> Known:
     """The matrix with new directions, their images drawn."""
     own, other, spaces = known
     rows, opened = _in_order(rest, least, spaces[0])
@@ -59,7 +57,7 @@ def _learned(
     rows = rows[jnp.argsort(~opened, stable=True)]
     space, images = spaces[-1], count * own.blocks
     drawn = space.seeds(rows.shape[0] * own.blocks)
-    drawn = drawn - space.inner(drawn, other.direction) @ other.direction
+    drawn = outside(drawn, other.direction, space)
     drawn = jnp.where((jnp.arange(len(drawn)) < images)[:, None], drawn, 0.0)
     other = other.with_images(drawn, own.rank * own.blocks, images)
     own = own.with_directions(rows, own.rank, count)
@@ -68,6 +66,13 @@ def _learned(
         lambda s: (s.rank, s.overflow), own, (rank, own.overflow | (rank > own.capacity))
     )
     return Known(own, other, (*spaces[:-1], space.told(images)))
+
+
+def outside(
+    drawn: Float[Array, "k n"], directions: Float[Array, "r n"], space: SeededSpace
+) -> Float[Array, "k n"]:
+    """What is left of seeds outside the directions that the matrix knows already."""
+    return drawn - space.inner(drawn, directions) @ directions
 
 
 def _in_order(

@@ -42,7 +42,7 @@ class Directions(NamedTuple):
 
 
 def record(
-    known: Known[SearchedSpace], x: Float[Array, "k n"], tolerance: Float[Array, ""]
+    known: Known, x: Float[Array, "k n"], tolerance: Float[Array, ""]
 ) -> tuple[Known, Parts]:
     """Open directions and refresh slots where `x` asks for it.
 
@@ -89,7 +89,7 @@ def _asks(
 
 
 def learned(
-    known: Known[SearchedSpace], x: Float[Array, "k n"], p: Parts, tolerance: Float[Array, ""]
+    known: Known, x: Float[Array, "k n"], p: Parts, tolerance: Float[Array, ""]
 ) -> tuple[Known, Bool[Array, ""]]:
     """Open directions, refresh the slots, and whether there may be more to open."""
     own, other, spaces = known

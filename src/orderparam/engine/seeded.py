@@ -143,8 +143,10 @@ class CoefficientSpace(SeededSpace):
         return jnp.where(at[:, None] == jnp.arange(self.capacity), 1.0, 0.0)
 
     def grow(self) -> Self:
-        """Refused: the Gram matrix says how many seeds there are."""
-        raise ValueError("the Gram matrix of this space is given; give a larger one")
+        """The same space with twice as many seeds, the new ones as in the limit (host side)."""
+        more = self.capacity
+        gram = jnp.pad(self.gram, (0, more)) + jnp.diag(jnp.repeat(jnp.asarray([0.0, 1.0]), more))
+        return eqx.tree_at(lambda s: s.gram, self, gram)
 
 
 def _counters() -> tuple[Array, Array, Array]:

@@ -16,16 +16,14 @@ matrices that share a history) each direction has b images and moments, blocks f
 """
 
 import dataclasses
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.space import KnownSpace, Space, placed
-
-Home = TypeVar("Home", bound=KnownSpace)
+from orderparam.engine.space import Space, placed
 
 
 class Parts(NamedTuple):
@@ -156,12 +154,13 @@ class Side(eqx.Module):
         )
 
 
-class Known(NamedTuple, Generic[Home]):
+class Known(NamedTuple):
     """A matrix seen from the side of its argument: both sides, and their spaces.
 
-    `spaces` holds one space where both sides have the same, else that of the argument first.
+    `spaces` holds one space where both sides have the same, else that of the argument first; of the
+    kind that the rule of recording is for.
     """
 
     own: Side
     other: Side
-    spaces: tuple[Home, ...]
+    spaces: tuple[Any, ...]
