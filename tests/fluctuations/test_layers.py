@@ -117,6 +117,7 @@ def test_what_layers_do_not_carry_is_refused_by_name():
         op.solve(three_points(2, "relu"), F.LayeredInfluence(), progress=False)
     with pytest.raises(UnsupportedCombination, match="tanh"):
         op.solve(three_points(2), F.DeepLinear(), progress=False)
+    data = op.data.gaussian(count=12, dimension=15, seed=1)
+    many = F.FiniteWidth(op.kernels.KernelEvolution(op.kernels.MLP(2, "tanh"), data, steps=6))
     with pytest.raises(CapacityExceeded, match="raise `samples`"):
-        method = F.LayeredInfluence(256, 2, tolerance=1e-15)
-        op.solve(three_points(2, steps=40), method, progress=False)
+        op.solve(many, F.LayeredInfluence(256, 2), progress=False)

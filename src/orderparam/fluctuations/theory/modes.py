@@ -52,7 +52,9 @@ def forward(replay: Replay, directions: Float[Array, "mode source coordinate"]) 
 
 
 @program
-def backward(replay: Replay, combinations: Observed) -> Theta:
+def backward(
+    replay: Replay, combinations: Observed
+) -> Float[Array, "combination source coordinate"]:
     """Derivatives of combinations of the base observables (leading axis) by the measure."""
     back = jax.vjp(replay, replay.origin)[1]
     return jax.vmap(lambda one: replay.measure.centred(back(one)[0]))(combinations)
