@@ -14,7 +14,7 @@ from orderparam.errors import (
     UnsupportedCombination,
 )
 from orderparam.kernels import MLP, Batches, ResNet
-from orderparam.kernels.methods.perturbation import _biases
+from orderparam.kernels.methods.perturbation_ends import biases_of
 from orderparam.kernels.theory.pack import Trajectory
 from orderparam.results import Verdict
 
@@ -164,6 +164,9 @@ def test_alternating_sampling_is_a_second_route():
     assert alternating.verdict is Verdict.CONVERGED
     residuals = np.array(alternating.diagnostics["residuals"][0])
     assert residuals[-1] <= 1e-5 < residuals[0]
+    # The bias of a finite number of draws is known beside what the rounds leave.
+    assert 1e-3 < alternating.diagnostics["draws_bias"] < 0.1
+    assert float(alternating["f_bias"].max()) > 10 * residuals[-1]
     without = op.kernels.Alternating(**settings, response=False)
     wrong = op.solve(SMALL, without, progress=False)
     for name in ("f", "Phi", "G", "ntk"):
@@ -174,25 +177,25 @@ def test_alternating_sampling_is_a_second_route():
 
 
 def test_alternating_sampling_says_when_it_has_not_converged():
-    few = op.kernels.Alternating(samples=64, replicates=2, rounds=3)
+    few = op.kernels.Alternating(samples=128, replicates=2, rounds=3)
     with pytest.raises(NotConverged, match="last round changed"):
         op.solve(SMALL, few, progress=False)
-    damped = op.kernels.Alternating(samples=64, replicates=2, rounds=3, damping=0.5)
+    damped = op.kernels.Alternating(samples=128, replicates=2, rounds=3, damping=0.5)
     first, second = (op.solve(SMALL, m, progress=False, throw=False) for m in (few, damped))
     assert first.verdict is second.verdict is Verdict.NOT_CONVERGED
     assert not np.array_equal(first["f"], second["f"])
     # What the last round still changed is a bias, in units of the largest value at each time.
     change = max(history[-1] for history in first.diagnostics["residuals"])
     largest = np.abs(first["f"].values).max(axis=1, keepdims=True)
-    np.testing.assert_allclose(first["f_bias"], np.broadcast_to(change * largest, first["f"].shape))
+    assert (first["f_bias"] >= change * largest).all()
     assert (first.error("f") >= first["f_bias"]).all()
-    enough = op.kernels.Alternating(samples=64, replicates=2, tolerance=1e-2)
+    enough = op.kernels.Alternating(samples=128, replicates=2, tolerance=1e-2)
     with pytest.raises(NotConverged, match=r"asked for: 0\.01.* raise `samples`"):
         op.solve(SMALL, enough, progress=False)
 
 
 def test_alternating_sampling_refuses_what_it_cannot_do():
-    method = op.kernels.Alternating(samples=64, replicates=2)
+    method = op.kernels.Alternating(samples=128, replicates=2)
     kinked = op.kernels.KernelEvolution(MLP(2, "relu"), SMALL.data, steps=4)
     with pytest.raises(UnsupportedCombination, match="kinks"):
         op.solve(kinked, method, progress=False)
@@ -225,7 +228,7 @@ def test_the_error_of_the_first_kernel_is_a_bias_of_perturbation():
     nothing = {name: np.zeros_like(value) for name, value in values.items()}
     runs = [Trajectory(values, 0.0)]
     for quadrature, expected in ((0.0, 0.0), (0.05, 0.05)):
-        bias = _biases(replace(SMALL, steps=2), runs, nothing, quadrature)
+        bias = biases_of(replace(SMALL, steps=2), runs, [nothing], quadrature)
         np.testing.assert_allclose(bias["ntk"], expected)
 
 

@@ -3,12 +3,17 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 import orderparam as op
+from orderparam.engine import FiniteSpace
+from orderparam.engine.normals import draw_normals
 from orderparam.errors import Diverged, NotConverged
 from orderparam.kernels import MLP, Causal
+from orderparam.kernels.theory.diagnosis import FEW
 from orderparam.kernels.theory.initial import kernels_at_start, stable_learning_rate
 from orderparam.kernels.theory.physics import checked_loss
 from orderparam.results import Verdict
@@ -71,10 +76,61 @@ def test_few_points_that_decide_are_noticed():
     """Raw inputs: few points in a thousand have a slope, which no spread over replicates shows."""
     raw = op.data.Data(255 * INPUTS, [1.0, -1.0, 1.0])
     found = solved(PROBLEM, Causal(1024, 2, 1e-3), data=raw, learning_rate=1e-5, steps=3)
-    assert found.diagnostics["active_points"] < 10
+    assert found.diagnostics["effective_samples"] < 10
     assert found.verdict is Verdict.ERROR_TOO_LARGE
-    assert "Few points carry the averages" in found.message
+    assert "Few points carry the averages: the effective sample size falls to" in found.message
     assert "divide them by" in found.message
+
+
+def test_the_effective_sample_size_is_measured_while_training():
+    """Inputs of three times the unit: training makes preactivations wide that were not at first."""
+    wide = op.data.Data(3 * INPUTS, [1.0, -1.0, 1.0])
+    changes = {"data": wide, "learning_rate": 0.1, "steps": 20}
+    few = solved(PROBLEM, Causal(512, 2, accuracy=0.05), **changes)
+    with jax.enable_x64(True):
+        assert 512 * kernels_at_start(replace(PROBLEM, data=wide)).active > FEW
+    assert 1 < few.diagnostics["effective_samples"] < FEW
+    assert few.verdict is Verdict.ERROR_TOO_LARGE
+    # The bias begins where points become few, and covers what more points change.
+    bias = few["loss_bias"].values / few["loss"].values
+    assert bias[0] < 0.01 < FEW**-0.5 < bias[-1]
+    many = solved(PROBLEM, Causal(16384, 2), **changes)
+    for name in ("f", "loss", "ntk"):
+        gap, error = (few[name] - many[name]).values, few.error(name).values
+        assert np.sqrt(np.mean(gap**2)) < 2 * np.sqrt(np.mean(error**2))
+    # As large a part of many points is trusted, with a word.
+    assert many.diagnostics["effective_samples"] > FEW
+    assert many.verdict.ok
+    assert "effective sample size falls to" in many.message
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("width", "covers"), [(30, True), (3000, False)])
+def test_standard_errors_of_few_points(width, covers):
+    """<(phi'(s u) w)^2> of tanh, four replicates: trusted at a size of 38, not at 1.3."""
+    sech = lambda u: 1 / np.cosh(np.clip(width * u, -300, 300)) ** 2  # noqa: E731
+    nodes = np.linspace(-8, 8, 4_000_001)
+    right = (sech(nodes) ** 2) @ np.exp(-(nodes**2) / 2) / np.exp(-(nodes**2) / 2).sum()
+    means, sizes = [], []
+    for seed in range(800):
+        u, w = draw_normals((seed, 3), 0, 64, 4096)[:2]
+        part = (sech(u) * w) ** 2
+        means.append(part.mean())
+        sizes.append(part.sum() ** 2 / (part**2).sum())
+    values = np.reshape(means, (200, 4))
+    error = special.stdtrit(3, 0.975) * values.std(axis=1, ddof=1) / 2
+    covered = np.mean(np.abs(values.mean(axis=1) - right) < error)
+    assert (np.median(sizes) > FEW) == covers
+    assert covered > 0.9 if covers else covered < 0.86
+
+
+def test_a_part_of_the_points_that_carries_a_norm():
+    """Kish's size: all of equal entries, 1/3 of normal ones, one point of one entry."""
+    space = FiniteSpace(jax.random.key(0), 4)
+    found = space.carrying(jnp.array([[3.0, -3, 3, 3], [0, 1e-30, 0, 0], [0, 0, 0, 0.0]]))
+    np.testing.assert_allclose(found, [1, 0.25, 1])
+    normals = np.random.default_rng(0).standard_normal((1, 100_000))
+    assert float(space.carrying(jnp.asarray(normals))[0]) == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_accuracy_decides_and_the_largest_part_is_named():

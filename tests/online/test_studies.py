@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import orderparam as op
+from orderparam.online.analysis.selection import polar_factor
 from orderparam.online.evidence.claims import CLAIMS, noisy_overlap
 from orderparam.online.evidence.figures import FIGURES
-from orderparam.online.evidence.measures import rebuilt
+from orderparam.online.evidence.measures import frame_overlap, rebuilt
 from orderparam.results import Pair, Solution
 from orderparam.studies import catalog, overrides
 from orderparam.studies.building import builder
@@ -65,8 +66,35 @@ def test_the_claim_on_the_floor_sees_a_wrong_loss(pairs):
     assert all(f.verdict == "fail" for f in CLAIMS["stationary-loss"](wrong))
 
 
+def test_a_single_run_decides_nothing(pairs):
+    """It has no spread: no claim that needs one passes or fails, and no number is missing."""
+    dataset = pairs[0].experiment.dataset.isel(seed=[0])
+    single = Pair(pairs[0].theory, Solution(dataset), pairs[0].label)
+    for name in ("stationary-loss", "polar-selected"):
+        found = [
+            f for f in CLAIMS[name]([single]) if "SGD" in f.statement or "noise" in f.statement
+        ]
+        assert found
+        assert {f.verdict for f in found} == {"undecided"}
+        assert all(np.isfinite(f.measured) and f.se is None and "one run" in f.note for f in found)
+
+
 def test_noise_on_the_plateau_of_one_unit():
     """For p = p* = 1 the overlap is 1 - (2/pi) arctan sqrt(r) exactly."""
     for r in (0.1, 1.0):
         exact = 1 - 2 / np.pi * np.arctan(np.sqrt(r))
         assert noisy_overlap(1, 1, r) == pytest.approx(exact, abs=0.03)
+
+
+def test_the_study_of_selection_has_enough_starts():
+    """What plateau noise takes from the overlap is seen at 3.5 standard errors with 95 % power."""
+    text, where = catalog.find("online-selection")
+    study, source = overrides.resolve(text, where, settings=[], quick=False)
+    for case in build_cases(study, builder(study, source)):
+        problem = case.built.problem
+        draws, noise = problem.start.draws, op.online.isotropic(problem).plateau_noise()
+        first, second = np.random.default_rng(1).standard_normal((2, 1000, draws, 2, 2))
+        frames = polar_factor(first), polar_factor(first + np.sqrt(noise) * second)
+        taken = 1 - frame_overlap(*frames)
+        error = taken.std(axis=1, ddof=1) / np.sqrt(draws)
+        assert np.mean(taken.mean(axis=1) > 3.5 * error) > 0.95

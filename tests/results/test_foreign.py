@@ -163,6 +163,15 @@ def test_attributes_that_no_result_has_are_refused(valid, tmp_path, name, value,
         load(path)
 
 
+@pytest.mark.parametrize("kind", ["standard_error", "bias", "trials"])
+@pytest.mark.parametrize("other", ["", "loss_s\x7f", "valid", "split", 7])
+def test_errors_that_a_result_does_not_hold_are_refused(valid, tmp_path, kind, other):
+    """What a variable names as its error is read wherever the result is shown."""
+    path = changed(valid, tmp_path / "b.nc", lambda f: f["loss"].attrs.update({kind: other}))
+    with pytest.raises(CorruptFile, match=f"the {kind} of 'loss' is"):
+        load(path)
+
+
 def test_a_description_that_is_deep_is_refused_before_it_is_written(valid, tmp_path):
     assert load(changed(valid, tmp_path / "b.nc", lambda f: None)).seed == 0
     at_most = json.dumps({"a": json.loads(deep(64))})
@@ -224,6 +233,8 @@ def survives(valid, tmp_path, count: int, seed: int) -> tuple[int, int]:
             continue
         assert isinstance(solution, Solution)
         assert len(repr(solution)) < 10**4
+        for name in solution.variables:
+            assert solution.error(name).shape == solution[name].shape
         assert solution.dataset.nbytes <= 2 * len(mutant)
     return refused, count - refused
 

@@ -15,6 +15,7 @@ from orderparam.support.arguments import function, instance, refuse, sequence, t
 from orderparam.support.keywords import KnownKeywords
 from orderparam.support.later import Figure
 from orderparam.support.memory import require_memory
+from orderparam.support.plain_methods import PlainMethods
 from orderparam.support.settings import library_settings
 
 Claim = Callable[[Sequence[Pair]], list[Finding]]
@@ -44,7 +45,7 @@ class Estimate:
         return f"about {self.memory / 2**20:.0f} MiB and {times}"
 
 
-class Method(KnownKeywords, eqx.Module):
+class Method(KnownKeywords, PlainMethods, eqx.Module):
     """How a problem is solved, with its numerical settings; an immutable value.
 
     A subclass names its `family`, that of the problems it solves, and carries a `name` for files
@@ -97,7 +98,7 @@ class Method(KnownKeywords, eqx.Module):
         return solution
 
 
-class Problem(KnownKeywords, eqx.Module):
+class Problem(KnownKeywords, PlainMethods, eqx.Module):
     """An immutable description of what is learned; no results, no solver settings.
 
     Which method solves it by default, and what is trained beside it, its family knows.

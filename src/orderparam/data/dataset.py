@@ -11,9 +11,10 @@ from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import text
 from orderparam.support.arrays import array, matrix, vector
 from orderparam.support.keywords import KnownKeywords
+from orderparam.support.plain_methods import PlainMethods
 
 
-class Data(KnownKeywords, eqx.Module):
+class Data(KnownKeywords, PlainMethods, eqx.Module):
     """Train and test samples with real labels; an immutable value.
 
     Arrays are copied to float64 and made read-only, so what was checked stays true.

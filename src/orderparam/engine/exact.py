@@ -48,6 +48,10 @@ class ExactSpace(SearchedSpace):
         """New unit vectors."""
         return self.fresh(count, jnp.asarray(count), jnp.zeros((0, self.room)))
 
+    def carrying(self, x: Float[Array, "k n"]) -> Float[Array, " k"]:
+        """All of it: nothing is sampled."""
+        return jnp.ones(x.shape[0])
+
     def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
         """Sum of the squared norms of a block of vectors."""
         return jnp.sum(x * x)

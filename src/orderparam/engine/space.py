@@ -26,6 +26,17 @@ class Space(eqx.Module):
     def normals(self, count: int) -> tuple["Space", Float[Array, "k n"]]:
         """Draw `count` independent standard normals, independent of everything known."""
 
+    def carrying(self, x: Float[Array, "k n"]) -> Float[Array, " k"]:
+        """Part of the points that carry each `<x, x>`: `<x^2>^2 / <x^4>`, 1 where x vanishes.
+
+        Times the number of points it is Kish's effective sample size of that average.
+        """
+        largest = jnp.abs(x).max(axis=1, keepdims=True)
+        square = (x / jnp.where(largest > 0, largest, 1.0)) ** 2
+        fourth = jnp.mean(square**2, axis=1)
+        found = jnp.mean(square, axis=1) ** 2 / jnp.where(fourth > 0, fourth, 1.0)
+        return jnp.where(fourth > 0, found, 1.0)
+
 
 class KnownSpace(Space):
     """A space of conditioned matrices: it counts what is known in it and the normals drawn.

@@ -52,6 +52,10 @@ class State(eqx.Module):
         """Single-site averages of all products of two blocks of vectors of a space."""
         return self.spaces[space].inner(x, y)
 
+    def carrying(self, space: str, x: Float[Array, "k n"]) -> Float[Array, " k"]:
+        """Part of the points of a space that carry the squared norm of each vector."""
+        return self.spaces[space].carrying(x)
+
     def normals(self, space: str, count: int) -> tuple["State", Float[Array, "k n"]]:
         """Draw `count` fresh standard normals in a space."""
         new, z = self.spaces[space].normals(count)

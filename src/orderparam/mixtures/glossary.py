@@ -38,7 +38,7 @@ def variable(
 ) -> Variable:
     """A variable of the glossary, with extra `leading` dimensions where a result has them."""
     dims, meaning, symbol = GLOSSARY[name]
-    if outputs(problem) == 1:
+    if "output" in dims and outputs(problem) == 1:
         dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
     return Variable((*leading, *dims), values, meaning, symbol, se=se, bias=bias)
 

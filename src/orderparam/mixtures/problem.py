@@ -1,6 +1,5 @@
 """Empirical risk minimisation on a Gaussian mixture: what is fitted, with how many samples."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -61,6 +60,8 @@ class MixtureERM(Problem):
     alpha: Float[np.ndarray, "..."]
     fit_bias: bool = eqx.field(static=True)
     class_weights: Float[np.ndarray, " class"]
+    codes: Float[np.ndarray, "class output"]
+    """The point of output space that stands for each class."""
 
     def __init__(
         self,
@@ -82,8 +83,9 @@ class MixtureERM(Problem):
         self.class_weights = checked_class_weights(class_weights, mixture.classes)
         rotate = self.penalty.rotation_invariant
         self.mixture = noisy(rotated_to_diagonal(mixture) if rotate else mixture)
-        codes = self.loss.codes(mixture.classes, self.fit_bias)
-        self._check_fit(codes.shape[1])
+        self.codes = self.loss.codes(mixture.classes, self.fit_bias)
+        self.codes.flags.writeable = False
+        self._check_fit(self.codes.shape[1])
 
     def _check_fit(self, outputs: int) -> None:
         if isinstance(self.penalty, Separable):
@@ -118,11 +120,6 @@ class MixtureERM(Problem):
         return isinstance(self.penalty, Separable) and isinstance(self.mixture.spectrum, Full)
 
     @property
-    def codes(self) -> Float[np.ndarray, "class output"]:
-        """The point of output space that stands for each class."""
-        return _codes(self.loss, self.mixture.classes, self.fit_bias)
-
-    @property
     def dims(self) -> tuple[str, ...]:
         """Dimensions of the points: those of `alpha` and `strength` that are sequences."""
         axes = {"alpha": self.alpha, "strength": self.strength}
@@ -155,14 +152,6 @@ class MixtureERM(Problem):
             "fit_bias": self.fit_bias,
             "class_weights": self.class_weights.tolist(),
         }
-
-
-@functools.lru_cache(maxsize=64)
-def _codes(loss: Loss, classes: int, fit_bias: bool) -> Float[np.ndarray, "class output"]:
-    """The codes of a loss, which a result asks for once for each of its variables."""
-    codes = loss.codes(classes, fit_bias)
-    codes.flags.writeable = False
-    return codes
 
 
 def _named(

@@ -12,7 +12,7 @@ import xarray as xr
 from orderparam.errors import CorruptFile
 from orderparam.results.netcdf import read_dataset, write_dataset
 from orderparam.results.screen import screen, screen_html
-from orderparam.results.uncertainty import quantities, total_error
+from orderparam.results.uncertainty import quantities, total_error, unfit
 from orderparam.results.verdict import Verdict
 from orderparam.support.arguments import checked_path
 from orderparam.support.reading import parsed
@@ -192,6 +192,10 @@ def load(path: str | os.PathLike[str]) -> Solution:
         parsed(dataset.attrs[name], f"The attribute {name!r} of the file {path}", kind)
     if not all(isinstance(key, str) for key in json.loads(dataset.attrs["sources"])):
         raise _foreign(path, "sources", "holds other things than names")
+    if said := unfit(dataset):
+        raise CorruptFile(
+            f"In the file {path} {said[:200]}; ask for a file written by `Solution.save`."
+        )
     return Solution(dataset)
 
 

@@ -11,6 +11,9 @@ from orderparam.support.later import special
 ERRORS = ("standard_error", "bias")
 """Attributes of a variable that name the variables which hold its errors."""
 
+COUNTS = "trials"
+"""Attribute of a variable that names the one which counts the trials behind each value."""
+
 REPLICATES = 8
 """Replicates behind standard errors where the method names no number."""
 
@@ -19,6 +22,28 @@ def quantities(dataset: xr.Dataset) -> tuple[str, ...]:
     """Names of the variables of a dataset that are not errors of others."""
     errors = {v.attrs.get(kind) for v in dataset.data_vars.values() for kind in ERRORS}
     return tuple(str(name) for name in dataset.data_vars if name not in errors)
+
+
+def unfit(dataset: xr.Dataset) -> str:
+    """The first variable whose attributes name errors or trials that cannot be its own; else empty.
+
+    Errors are real numbers along the axes of their variable, trials numbers along some of them.
+    """
+    for name, variable in dataset.variables.items():
+        for kind in (*ERRORS, COUNTS):
+            if kind not in variable.attrs:
+                continue
+            other = variable.attrs[kind]
+            if not isinstance(other, str) or other not in dataset.variables:
+                return f"the {kind} of {name!r} is {other!r}, which it does not hold"
+            own, named = set(variable.dims), dataset.variables[other]
+            if kind == COUNTS:
+                fits = named.dtype.kind in "biuf" and set(named.dims) <= own
+            else:
+                fits = named.dtype.kind == "f" and set(named.dims) == own
+            if not fits:
+                return f"the {kind} of {name!r} is {other!r}, an array of another kind or shape"
+    return ""
 
 
 def total_error(dataset: xr.Dataset, name: str) -> xr.DataArray:

@@ -25,7 +25,7 @@ from orderparam.numerics.linear import cholesky, triangular_inverse
 NOISE = 1e-7
 """Variance of the noise that is added to every field, relative to the field's own."""
 
-CHUNK = 64
+CHUNK = 32
 """Draws whose Jacobians are held at once."""
 
 

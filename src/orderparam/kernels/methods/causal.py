@@ -14,8 +14,10 @@ from orderparam.engine import Run, run, sampled_state, shard
 from orderparam.errors import Diverged
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.diagnosis import (
+    carrying,
     diagnose,
     judge,
+    rare_errors,
     relative_biases,
     truncation_biases,
 )
@@ -29,9 +31,6 @@ from orderparam.results import Solution
 from orderparam.support.arguments import integer, optional, positive, probability, truth
 from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
-
-SPARSE = 0.05
-"""Part of the points carrying a gradient kernel below which few of them decide."""
 
 
 class Causal(KernelMethod):
@@ -165,10 +164,12 @@ class Causal(KernelMethod):
         notes, active, start = before
         biases = truncation_biases(problem, runs, coarser)
         diagnostics = diagnose(problem, runs, biases)
-        diagnostics |= {"notes": notes, "active_points": active * self.samples}
+        part = carrying(runs, active)
+        rare, few_points = rare_errors(part, self.samples)
+        notes = [*notes, *few_points]
+        diagnostics |= {"notes": notes, "effective_samples": float(part.min()) * self.samples}
         diagnostics |= {"total_seconds": time.perf_counter() - start}
-        rare = (active * self.samples) ** -0.5 if active < SPARSE else 0.0
-        verdict, message = judge(diagnostics, self.accuracy, rare)
+        verdict, message = judge(diagnostics, self.accuracy, float(rare.max()))
         few = relative_biases(problem, runs[0].observed, rare)
         if few is not None:
             biases = {name: np.hypot(bias, few[name]) for name, bias in biases.items()}

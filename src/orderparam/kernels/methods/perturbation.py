@@ -8,19 +8,20 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from orderparam.contract import Estimate, SavePlan
 from orderparam.kernels.methods.causal import Causal
-from orderparam.kernels.methods.static import lazy_predictions, static_trajectory
+from orderparam.kernels.methods.perturbation_ends import biases_of, sampled_start
+from orderparam.kernels.methods.static import static_trajectory
 from orderparam.kernels.problem import KernelEvolution
-from orderparam.kernels.theory.derived import derived
-from orderparam.kernels.theory.diagnosis import relative_biases
+from orderparam.kernels.theory.diagnosis import FEW_POINTS, carrying, rare_errors
 from orderparam.kernels.theory.flow import NOTHING, KernelMethod
 from orderparam.kernels.theory.initial import kernels_at_start
 from orderparam.kernels.theory.pack import Trajectory, pack_theory
 from orderparam.kernels.theory.supported import refuse, require_equal_times
 from orderparam.results import Solution, Verdict
+from orderparam.results.uncertainty import relative_bias
 from orderparam.support.arguments import positive, probability
 from orderparam.support.progress import progress as progress_bar
 
@@ -111,35 +112,41 @@ class Perturbation(KernelMethod):
         factor = problem.gamma0**2
         runs = [
             Trajectory({n: q + factor * second[n] for n, q in lazy.observed.items()}, seconds)
-            for second, _, seconds in found
+            for second, _, _, seconds in found
         ]
+        part = np.minimum.reduce([part for _, _, part, _ in found])
+        rare, notes = rare_errors(np.minimum(part, kernels.active), self.samples)
         # The extrapolation removes a^2 q_4; what is left is a further factor 4 a^2 smaller.
         left = {
             n: 4 * (self.strength * problem.gamma0) ** 2
-            * np.mean([second[n] - plain[n] for second, plain, _ in found], axis=0)
+            * np.mean([second[n] - plain[n] for second, plain, *_ in found], axis=0)
             for n in lazy.observed
         }  # fmt: skip
-        return self._packed(problem, save, runs, left, kernels.error, seed)
+        few = {
+            n: relative_bias(factor * np.mean([second[n] for second, *_ in found], axis=0), rare)
+            for n in lazy.observed
+        }
+        biased = {"extrapolation": left, "few_points": few}
+        return self._packed(problem, save, runs, biased, kernels.error, seed, notes)
 
     def _packed(
         self,
         problem: KernelEvolution,
         save: SavePlan,
         runs: list[Trajectory],
-        left: Observed,
+        biased: Mapping[str, Observed],
         quadrature: float,
         seed: int,
+        notes: list[str],
     ) -> Solution:
         """The solution, and whether its errors are as small as was asked for."""
-        parts = {"sampling": 0.0, "extrapolation": 0.0}
+        parts = dict.fromkeys(("sampling", *biased), 0.0)
         for name in ("f", "Phi", "G", "ntk"):
             values = np.stack([run.observed[name] for run in runs])
             size = max(float(np.abs(values).max()), NOTHING)
             se = float(values.std(axis=0, ddof=1).max()) / len(runs) ** 0.5
-            for what, error in (
-                ("sampling", se),
-                ("extrapolation", float(np.abs(left[name]).max())),
-            ):
+            found = {what: float(np.abs(left[name]).max()) for what, left in biased.items()}
+            for what, error in {"sampling": se, **found}.items():
                 parts[what] = max(parts[what], error / size)
         parts["quadrature"] = quadrature
         error = float(np.linalg.norm(list(parts.values())))
@@ -149,6 +156,7 @@ class Perturbation(KernelMethod):
         )
         if error > self.accuracy:
             message += f" {REMEDIES[max(parts, key=lambda what: parts[what])]}"
+        message = " ".join([message, *notes])
         return pack_theory(
             problem,
             save,
@@ -157,8 +165,8 @@ class Perturbation(KernelMethod):
             seed=seed,
             verdict=Verdict.CONVERGED if error <= self.accuracy else Verdict.ERROR_TOO_LARGE,
             message=message,
-            diagnostics={"replicates": self.replicates, **parts, "notes": []},
-            biases=_biases(problem, runs, left, quadrature),
+            diagnostics={"replicates": self.replicates, **parts, "notes": notes},
+            biases=biases_of(problem, runs, biased.values(), quadrature),
         )
 
     def _causal(self) -> Causal:
@@ -166,53 +174,36 @@ class Perturbation(KernelMethod):
 
     def _corrections(
         self, problem: KernelEvolution, save: SavePlan, seed: tuple[int, int], advance: Any
-    ) -> tuple[Observed, Observed, float]:
-        """q_2 of one replicate, its value without extrapolation, and the seconds it took."""
+    ) -> tuple[Observed, Observed, Float[np.ndarray, " time"], float]:
+        """q_2 of one replicate, its value without extrapolation, and what stands behind them.
+
+        That is the smallest part of the points that carried an average so far, and seconds.
+        """
         start, a, causal = time.perf_counter(), self.strength, self._causal()
         grid = save.grid(problem.steps)
         # The kernels of the sampled points before training belong to every strength.
         whole = SavePlan(sorted({0, *grid.tolist()}))
         program = causal.program.of(problem)
-        changes, lazy = [], None
+        kept = slice(len(whole.grid(problem.steps)) - len(grid), None)
+        changes, parts, lazy = [], [], None
         for strength in (a, 2 * a):
             both = []
             for sign in (strength, -strength):
                 signed = replace(program, gamma0=jnp.asarray(np.asarray(sign)))
                 run = causal.replicate(problem, whole, seed, self.tolerance, advance, signed)
                 both.append(run.observed)
-            lazy = _sampled_start(problem, both[0], grid) if lazy is None else lazy
-            kept = slice(len(whole.grid(problem.steps)) - len(grid), None)
+                parts.append(carrying([run], 1.0)[kept])
+            lazy = sampled_start(problem, both[0], grid) if lazy is None else lazy
             changes.append({n: (both[0][n] + both[1][n])[kept] / 2 - q for n, q in lazy.items()})
         near, far = changes
         second = {name: (16 * near[name] - far[name]) / (12 * a**2) for name in near}
         plain = {name: near[name] / a**2 for name in near}
-        return second, plain, time.perf_counter() - start
+        return second, plain, np.minimum.reduce(parts), time.perf_counter() - start
 
 
 REMEDIES = {
     "sampling": "Most of it is the sampling error: raise `samples` or `replicates`.",
     "extrapolation": "Most of it is the extrapolation: lower `strength`.",
+    "few_points": FEW_POINTS,
     "quadrature": "Most of it is the kernel before training, of an activation with kinks or steps.",
 }
-
-
-def _sampled_start(
-    problem: KernelEvolution, observed: Observed, grid: Int[np.ndarray, " time"]
-) -> Observed:
-    """Lazy training of the sampled points themselves: their kernels at step 0, frozen."""
-    ntk, train = observed["ntk"][0], problem.data.count * problem.data.outputs
-    f, loss = lazy_predictions(problem, ntk[:, :train], grid)
-    frozen = {n: np.broadcast_to(observed[n][0], (len(grid), *observed[n].shape[1:]))
-              for n in ("Phi", "G", "ntk")}  # fmt: skip
-    return {"f": f, "loss": loss, **frozen}
-
-
-def _biases(
-    problem: KernelEvolution, runs: list[Trajectory], left: Observed, quadrature: float
-) -> Observed:
-    """What errors of extrapolation and of the kernels before training do to every variable."""
-    mean = {n: np.mean([run.observed[n] for run in runs], axis=0) for n in left}
-    moved = derived(problem, {n: mean[n] + left[n] for n in left})
-    biases = {n: np.abs(moved[n] - values) for n, values in derived(problem, mean).items()}
-    start = relative_biases(problem, mean, quadrature)
-    return biases if start is None else {n: np.hypot(b, start[n]) for n, b in biases.items()}

@@ -17,6 +17,7 @@ from orderparam.engine import (
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.derived import derived
 from orderparam.results import Verdict
+from orderparam.results.uncertainty import relative_bias
 
 REMAINING = 0.5
 """Bias that is left, at most, in units of what a tenfold tolerance adds to it.
@@ -25,8 +26,23 @@ In a linear program it falls four- to tenfold for a tenfold smaller tolerance; b
 not measured. The difference to a coarser run holds sampling noise as well. A coarser run costs a
 fraction of a finer one."""
 
+SPARSE = 0.05
+"""Part of the points carrying an average below which a result says so. Usual networks have 0.1
+(rectified, at strong feature learning) to 0.9."""
+
+FEW = 30
+"""Effective sample size below which standard errors are not trusted. Those of four replicates
+covered a gradient kernel in 91 to 97 of 100 cases, for 95 asked, down to a size of 5, in 86 at 1.3
+and 66 at 1.0; a margin is left for deeper networks."""
+
 ROUNDING = 1e-6
 """Relative error that is not worth a word."""
+
+FEW_POINTS = (
+    "Most of it is that of too few points which decide, as where preactivations are wide: raise "
+    "`samples`, or scale the inputs down (or `weight_std`)."
+)
+"""Remedy where the effective sample size is the cause."""
 
 KERNELS = ("Phi", "G", "ntk")
 Arrays = dict[str, Float[np.ndarray, "..."]]
@@ -55,20 +71,50 @@ def truncation_biases(problem: KernelEvolution, runs: Sequence[Run], coarser: Ru
 
 
 def relative_biases(
-    problem: KernelEvolution, observed: Mapping[str, Float[np.ndarray, "..."]], error: float
+    problem: KernelEvolution,
+    observed: Mapping[str, Float[np.ndarray, "..."]],
+    error: float | Float[np.ndarray, " time"],
 ) -> Arrays | None:
-    """One relative error on every variable, in units of its largest value at each time.
+    """One relative error on every variable (at each time), in units of its largest value there.
 
     `None` where the error is rounding.
     """
-    if error <= ROUNDING:
+    if np.max(error) <= ROUNDING:
         return None
     found = {}
     for name, values in derived(problem, observed).items():
-        axes = tuple(range(1, values.ndim))
-        size = np.abs(values).max(axis=axes, keepdims=True) if axes else np.abs(values)
-        found[name] = np.broadcast_to(error * size, values.shape)
+        of_time = np.broadcast_to(error, values.shape[:1])
+        found[name] = relative_bias(values, of_time)
     return found
+
+
+def carrying(runs: Sequence[Run], before: float) -> Float[np.ndarray, " time"]:
+    """Smallest part of the points that has carried an average so far, at each saved time.
+
+    Of feature and gradient kernels of all layers and replicates, <x^2>^2 / <x^4>, and of slopes
+    before training as they are known without sampling: points that none hit are seen there alone.
+    """
+    found = np.stack([r.observed[f"{n}_carrying"] for r in runs for n in ("Phi", "G")])
+    least = found.min(axis=(0, 2), initial=before)
+    return np.minimum.accumulate(least)
+
+
+def rare_errors(
+    part: Float[np.ndarray, " time"], samples: int
+) -> tuple[Float[np.ndarray, " time"], list[str]]:
+    """Relative errors of averages that too few points carry, and a note where few do.
+
+    One over the root of the effective sample size `part * samples` where that is below `FEW`, so
+    that the spread over replicates does not show the error; else 0.
+    """
+    size = part * samples
+    errors = np.where(size < FEW, size**-0.5, 0.0)
+    if part.min() >= SPARSE and not errors.any():
+        return errors, []
+    return errors, [
+        f"Few points carry the averages: the effective sample size falls to {size.min():.2g} of "
+        f"{samples}."
+    ]
 
 
 def diagnose(problem: KernelEvolution, runs: Sequence[Run], biases: Arrays) -> dict[str, Any]:
@@ -143,10 +189,7 @@ _REMEDIES = {
         "Most of it is the truncation of histories: lower `tolerance`, with more `samples` to hold "
         "the directions that it opens."
     ),
-    "rare events": (
-        "Few points carry the averages, as preactivations are wide: raise `samples`, or scale the "
-        "inputs down (or `weight_std`)."
-    ),
+    "rare events": FEW_POINTS,
 }
 
 

@@ -8,6 +8,7 @@ import abc
 from typing import NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -138,6 +139,16 @@ class Layers(eqx.Module):
         self, state: State, inputs: Float[Array, "sample *position rank"], tape: Tape, first: int
     ) -> dict[str, Array]:
         """`Phi` over samples, `G` and `ntk` over samples and outputs, from sample `first` on."""
+
+    def carrying(self, state: State, tape: Tape) -> dict[str, Float[Array, " layer"]]:
+        """Smallest part of the points that carry an average of features or gradients."""
+        names = [self.space(i) for i in range(1, self.network.depth + 1)]
+
+        def least(fields: list[Array]) -> Float[Array, " layer"]:
+            pairs = zip(names, fields, strict=True)
+            return jnp.stack([state.carrying(name, x).min() for name, x in pairs])
+
+        return {"Phi_carrying": least(tape.phi), "G_carrying": least(tape.g)}
 
     @abc.abstractmethod
     def fields(self, tape: Tape, first: int) -> dict[str, Float[Array, "layer row S"]]:

@@ -161,7 +161,8 @@ class KernelProgram(Program):
         first = f.shape[0] - self.inputs.shape[0]
 
         def kernels() -> Observed:
-            return self.layers.kernels(state, inputs, tape, first)
+            carried = self.layers.carrying(state, tape)
+            return self.layers.kernels(state, inputs, tape, first) | carried
 
         def nothing() -> Observed:
             shapes = jax.eval_shape(kernels)

@@ -18,6 +18,7 @@ from orderparam.errors import UnsupportedCombination
 from orderparam.numerics.linear import root, solve_small
 from orderparam.support.arguments import truth
 from orderparam.support.keywords import KnownKeywords
+from orderparam.support.plain_methods import PlainMethods
 
 
 class Moments(NamedTuple):
@@ -38,7 +39,7 @@ class Field(NamedTuple):
     code: Float[Array, " output"]
 
 
-class Loss(KnownKeywords, eqx.Module):
+class Loss(KnownKeywords, PlainMethods, eqx.Module):
     """A loss that is convex in the output; an immutable value that compiled programs hash."""
 
     name: ClassVar[str]

@@ -23,12 +23,13 @@ from orderparam.support.arguments import instance, refuse, text
 from orderparam.support.arrays import Numbers, array
 from orderparam.support.keywords import KnownKeywords, known_keywords
 from orderparam.support.notices import notice
+from orderparam.support.plain_methods import PlainMethods
 
 _LONG_MEAN = 30.0
 _FEW_DIRECTIONS = 50
 
 
-class GaussianMixture(KnownKeywords, eqx.Module):
+class GaussianMixture(KnownKeywords, PlainMethods, eqx.Module):
     """Samples `x ~ N(mu_k, Sigma_k)` of cluster `k`, drawn with probability `weights[k]`.
 
     Means have norms of order 1 and covariances traces of order d; the estimator sees `x/sqrt(d)`.

@@ -20,12 +20,13 @@ from orderparam.mixtures.model.losses import normal_below
 from orderparam.support.arguments import function, integer, real, text
 from orderparam.support.keywords import KnownKeywords
 from orderparam.support.memory import require_numbers
+from orderparam.support.plain_methods import PlainMethods
 from orderparam.support.settings import library_settings
 
 Prox = Callable[..., Any]
 
 
-class Penalty(KnownKeywords, eqx.Module):
+class Penalty(KnownKeywords, PlainMethods, eqx.Module):
     """A convex penalty, a sum over coordinates; its strength is a field of the problem."""
 
     name: ClassVar[str]

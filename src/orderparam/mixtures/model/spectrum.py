@@ -4,8 +4,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from orderparam.support.plain_methods import PlainMethods
 
-class Diagonal(eqx.Module):
+
+class Diagonal(PlainMethods, eqx.Module):
     """Covariances that are diagonal in one basis, as atoms: kinds of coordinates with shares.
 
     A coordinate of kind `a` has variance `variances[a, k]` in cluster `k` and, in units of
@@ -49,7 +51,7 @@ class Diagonal(eqx.Module):
         return float(np.min(self.traces()[positive] ** 2 / square[positive], initial=1.0))
 
 
-class Full(eqx.Module):
+class Full(PlainMethods, eqx.Module):
     """Explicit means and covariance matrices that need not commute.
 
     Attributes:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from orderparam.mixtures.model.losses import Field, HardMargin
@@ -65,10 +66,13 @@ def gaussian_errors(
     if mean.shape[1] == 1:
         table = binary_confusion(mean, Q, codes, shift)
         return Errors(table, table[None])
-    factors = _roots(Q)
     xi = sobol_normals(mean.shape[1], _TEST_EXPONENT, _SCRAMBLES)
-    z = mean[:, None, None] + np.einsum("kij,spj->kspi", factors, xi, optimize=True)
-    return _counted(z, codes)
+    turned, level = codes @ _roots(Q), mean @ codes.T
+    shares = [
+        [_shares(turn @ part.T + at[:, None]) for turn, at in zip(turned, level, strict=True)]
+        for part in xi
+    ]
+    return _errors(np.array(shares))
 
 
 def binary_confusion(
@@ -89,11 +93,9 @@ def train_errors(
 ) -> Errors:
     """Decisions on training samples of several outputs: proximal points of Sobol samples."""
     xi = sobol_normals(mean.shape[1], _TRAIN_EXPONENT, _SCRAMBLES)
-    flat = xi.reshape(-1, xi.shape[2])
-    omega = mean[:, None] + np.einsum("kij,pj->kpi", _roots(np.asarray(x.Q)), flat)
     V = setup.importance[:, None, None] * x.V
-    h = np.asarray(_points(setup, mean, x.Q, V, omega))
-    return _counted(h.reshape(len(mean), *xi.shape), codes)
+    roots = _roots(np.asarray(x.Q))
+    return _errors(np.asarray(_trained(setup, mean, np.asarray(x.Q), V, roots, codes, xi)))
 
 
 def exact_rates(
@@ -125,11 +127,23 @@ def sampled_rates(problem: MixtureERM, setup: Setup, x: Overlaps) -> tuple[np.nd
 
 
 @program
-def _points(setup: Setup, mean: Array, Q: Array, V: Array, omega: Array) -> Array:
-    def cluster(mean: Array, Q: Array, V: Array, code: Array, omega: Array) -> Array:
-        return setup.loss.points(Field(mean, Q, V, code), omega)
+def _trained(
+    setup: Setup, mean: Array, Q: Array, V: Array, roots: Array, codes: Array, xi: Array
+) -> Float[Array, "scramble cluster class"]:
+    """Shares of the decisions on training samples.
 
-    return jax.vmap(cluster)(mean, Q, V, setup.codes, omega)
+    The points of one scramble and cluster at a time: they stay in fast memory, and wait for the
+    slowest among themselves alone.
+    """
+
+    def cluster(given: tuple[Array, ...], xi: Array) -> Float[Array, " class"]:
+        mean, Q, V, root, code = given
+        z = setup.loss.points(Field(mean, Q, V, code), mean + xi @ root.T)
+        decided = jnp.argmax(codes @ z.T, axis=0)
+        return jnp.mean(decided == jnp.arange(len(codes))[:, None], axis=1)
+
+    given = (mean, Q, V, roots, setup.codes)
+    return lax.map(lambda part: lax.map(lambda own: cluster(own, part), given), xi)
 
 
 def averages(setup: Setup, ended: Search) -> Averages:
@@ -149,12 +163,16 @@ def averages(setup: Setup, ended: Search) -> Averages:
     return Averages(train_loss, penalty, norm, active, test, setup.importance * shift)
 
 
-def _counted(
-    z: Float[np.ndarray, "cluster scramble point output"], codes: Float[np.ndarray, "class output"]
-) -> Errors:
-    decided = np.argmax(z @ codes.T, axis=-1)
-    shares = [(decided == c).mean(axis=2) for c in range(len(codes))]
-    scrambles = np.stack(shares, axis=-1).transpose(1, 0, 2)
+def _shares(logits: Float[np.ndarray, "class point"]) -> Float[np.ndarray, " class"]:
+    """How often each class has the largest logit, the first of equal ones."""
+    best, top = np.zeros(logits.shape[1], int), logits[0]
+    for c in range(1, len(logits)):
+        best[logits[c] > top] = c
+        top = np.maximum(top, logits[c])
+    return np.bincount(best, minlength=len(logits)) / logits.shape[1]
+
+
+def _errors(scrambles: Float[np.ndarray, "scramble cluster class"]) -> Errors:
     return Errors(scrambles.mean(axis=0), scrambles)
 
 

@@ -26,6 +26,25 @@ from orderparam.results.pair import Pair
 
 _ROUNDS = 20000
 
+_ALONE = "one run has no spread; use more seeds or draws"
+
+
+def _mean(values: np.ndarray) -> tuple[float, float | None]:
+    """Mean and its standard error, which a single value does not have."""
+    mean = float(values.mean()) if len(values) else math.nan
+    return mean, float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _within(
+    name: str, mean: float, error: float | None, off: float, text: str, note: str = ""
+) -> Finding:
+    """A finding that holds if a mean is off by less than 3.5 standard errors."""
+    if error is None:
+        note = "; ".join(filter(None, (note, _ALONE)))
+        return Finding(name, mean, text, "undecided", None, note)
+    # Equality is agreement too, where runs do not differ at all.
+    return Finding(name, mean, text, judged(off < 3.5 * error or off == 0), error, note)
+
 
 def escape_mean(pairs: Sequence[Pair]) -> list[Finding]:
     """Mean escape time of SGD against the closed law, case by case."""
@@ -34,15 +53,14 @@ def escape_mean(pairs: Sequence[Pair]) -> list[Finding]:
         times = escape_times(pair)
         kept = times[np.isfinite(times)]
         law = escape_law(rebuilt(pair.theory))
-        mean, error = float(kept.mean()), float(kept.std(ddof=1) / math.sqrt(len(kept)))
+        mean, error = _mean(kept)
         # The law is that of the linear regime; its constant is known to a part of 1/(2 Lambda).
         slack = 0.3 / (2 * law.rate)
         note = f"{len(times) - len(kept)} of {len(times)} runs did not escape"
         expected = f"{law.mean:.2f} within 3.5 standard errors and {slack:.2f}"
-        holds = abs(mean - law.mean) < 3.5 * error + slack and len(kept) > 0.95 * len(times)
-        found.append(Finding(
-            f"mean escape time, {pair.label}", mean, expected, judged(holds), error, note
-        ))  # fmt: skip
+        enough = len(kept) > 0.95 * len(times)
+        off = max(abs(mean - law.mean) - slack, 0.0) if enough else math.inf
+        found.append(_within(f"mean escape time, {pair.label}", mean, error, off, expected, note))
     return found
 
 
@@ -87,18 +105,15 @@ def polar_selected(pairs: Sequence[Pair]) -> list[Finding]:
         if runs is None:
             continue
         overlap = frame_overlap(predicted, runs)
-        overlap = overlap[np.isfinite(overlap)]
-        mean, error = float(overlap.mean()), float(overlap.std(ddof=1) / math.sqrt(len(overlap)))
+        mean, error = _mean(overlap[np.isfinite(overlap)])
         expected = noisy_overlap(numbers.p, numbers.q, numbers.plateau_noise())
         text = f"{expected:.3f} within 3.5 standard errors"
-        holds = abs(mean - expected) < 3.5 * error
         name = f"overlap of SGD's solution with the closest, {pair.label}"
-        found.append(Finding(name, mean, text, judged(holds), error))
-        name = f"what plateau noise takes from this overlap, {pair.label}"
-        holds = 1 - mean > 3.5 * error
-        found.append(
-            Finding(name, 1 - mean, "above 0 by 3.5 standard errors", judged(holds), error)
-        )
+        found.append(_within(name, mean, error, abs(mean - expected), text))
+        name, text = f"what plateau noise takes from this overlap, {pair.label}", "above 0 by 3.5"
+        held = "undecided" if error is None else judged(1 - mean > 3.5 * error)
+        note = _ALONE if error is None else ""
+        found.append(Finding(name, 1 - mean, f"{text} standard errors", held, error, note))
     return found
 
 
@@ -149,12 +164,11 @@ def stationary_loss(pairs: Sequence[Pair]) -> list[Finding]:
         if pair.sizes:
             runs = pair.runs("loss", pair.sizes[-1]).values
             late = runs[:, runs.shape[1] // 2 :].mean(axis=1) / floor
-            error = float(late.std(ddof=1) / math.sqrt(len(late)))
+            mean, error = _mean(late)
             slack = 30 / pair.sizes[-1]
             text = f"1 within 3.5 standard errors and 30/N = {slack:g}"
-            holds = abs(late.mean() - 1) < 3.5 * error + slack
-            name = f"the same, SGD, {pair.label}"
-            found.append(Finding(name, float(late.mean()), text, judged(holds), error))
+            off = max(abs(mean - 1) - slack, 0.0)
+            found.append(_within(f"the same, SGD, {pair.label}", mean, error, off, text))
     return found
 
 

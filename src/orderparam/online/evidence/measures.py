@@ -77,10 +77,10 @@ def reached_and_predicted(
 
 
 def frame_overlap(
-    predicted: Float[np.ndarray, "draw student teacher"],
-    reached: Float[np.ndarray, "draw student teacher"],
-) -> Float[np.ndarray, " draw"]:
+    predicted: Float[np.ndarray, "*draw student teacher"],
+    reached: Float[np.ndarray, "*draw student teacher"],
+) -> Float[np.ndarray, "*draw"]:
     """Cosine between two frames: tr(A^T B)/(|A| |B|), 1 where they agree."""
     inner = np.sum(predicted * reached, axis=(-1, -2))
     sizes = [np.sqrt(np.sum(part**2, axis=(-1, -2))) for part in (predicted, reached)]
-    return inner / (sizes[0] * sizes[1])
+    return np.asarray(inner / (sizes[0] * sizes[1]))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from orderparam.contract import Method, SavePlan
 from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.events import levels_of
 from orderparam.online.theory.flow import Rule, rule_of, velocity
-from orderparam.online.theory.integration import Steps, Trajectories, compiled
+from orderparam.online.theory.integration import BLOCK, Steps, Trajectories, compiled
 from orderparam.online.theory.modes import Modes
 from orderparam.online.theory.moments import Fixed, State
 from orderparam.online.theory.pack import packed
@@ -71,6 +72,8 @@ def integrated(
 ) -> Solution:
     """Integrate from each of the `starts` (replicates of one another) and label the results.
 
+    The first is integrated once more with looser tolerances, which shows the integration's error.
+
     Args:
         method: `OverlapODE`, or another with its tolerances and levels.
         problem: What is integrated.
@@ -82,22 +85,26 @@ def integrated(
     levels, known = levels_of(problem, method.sgd_noise, method.margin, method.rest)
     steps = Steps(np.asarray(method.rtol), np.asarray(method.atol), method.max_steps)
     padded = np.pad(times, (0, _length(len(times)) - len(times)), "edge")
-    rest = (rule_of(problem, method.sgd_noise), levels, padded, steps)
-    runs, spent, note = [], np.zeros(2), ""
-    for start in starts:
-        note = _stuck_note(start[0], start[1], rest[0])
-        run, took = _timed((*start, *rest))
+    rest = (rule_of(problem, method.sgd_noise), levels, padded)
+    runs, coarser, spent, note = [], None, np.zeros(2), ""
+
+    def run_from(start: tuple[Any, ...], steps: Steps) -> Trajectories:
+        nonlocal spent
+        filled, count = _filled(start), len(start[0].M)
+        run, took = _timed((*filled, *rest, steps))
         spent += took
         if _goes_on(problem, run):
-            run, took = _timed((*start, *rest, run))
+            run, took = _timed((*filled, *rest, steps, run))
             spent += took
-        states = jax.tree.map(lambda part: part[:, : len(times)], run.states)
-        events = run.events if known else None
-        runs.append(
-            eqx.tree_at(lambda r: (r.states, r.events), run, (states, events), is_leaf=_none)
-        )
+        return _kept(run, count, len(times), known)
+
+    for start in starts:
+        note = _stuck_note(start[0], start[1], rest[0])
+        runs.append(run_from(start, steps))
+        if coarser is None:
+            coarser = run_from(start, steps.coarser())
     seconds, compile_time = spent.tolist()
-    return packed(method, problem, times, runs, seed, seconds, compile_time, note)
+    return packed(method, problem, times, (runs, coarser), seed, seconds, compile_time, note)
 
 
 def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
@@ -123,8 +130,26 @@ def _stuck_note(first: State, fixed: Fixed, rule: Rule) -> str:
     return note
 
 
-def _none(value: Any) -> bool:
-    return value is None
+def _kept(run: Trajectories, draws: int, times: int, events: bool) -> Trajectories:
+    """What was asked for, without what fills it up to the compiled shapes."""
+    run = jax.tree.map(lambda part: np.asarray(part)[:draws], run)
+    states = jax.tree.map(lambda part: part[:, :times], run.states)
+    return replace(run, states=states, events=run.events if events else None)
+
+
+def _filled(start: tuple[State, Fixed, Modes | None]) -> tuple[State, Fixed, Modes | None]:
+    """The same with copies of the last trajectory, up to whole blocks."""
+    first, fixed, modes = start
+    count = len(first.M)
+    more = -count % BLOCK if count > BLOCK else 0
+
+    def filled(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part, np.repeat(part[-1:], more, axis=0)])
+
+    if not more:
+        return start
+    teachers = fixed.with_teachers(tuple(map(filled, fixed.teachers())))
+    return jax.tree.map(filled, first), teachers, jax.tree.map(filled, modes)
 
 
 def _length(count: int) -> int:

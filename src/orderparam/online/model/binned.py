@@ -15,9 +15,10 @@ from orderparam.online.model.starts import random_overlaps
 from orderparam.support.arguments import instance, integer, positive, refuse
 from orderparam.support.arrays import array
 from orderparam.support.keywords import KnownKeywords, known_keywords
+from orderparam.support.plain_methods import PlainMethods
 
 
-class BinnedOverlaps(KnownKeywords, eqx.Module):
+class BinnedOverlaps(KnownKeywords, PlainMethods, eqx.Module):
     """Overlaps of the parts of the weights in each bin of coordinates.
 
     `Q_b = W_b W_b^T / N` with N, not the size of the bin, so that the sum over bins is Q; `M_b` and

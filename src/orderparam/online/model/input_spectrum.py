@@ -11,12 +11,13 @@ from orderparam.support.arguments import integer, positive, real
 from orderparam.support.arrays import array
 from orderparam.support.keywords import KnownKeywords, known_keywords
 from orderparam.support.memory import require_numbers
+from orderparam.support.plain_methods import PlainMethods
 
 STEEPEST = 20.0
 """Largest exponent of a spectrum that falls as a power; more would leave the finite numbers."""
 
 
-class InputSpectrum(KnownKeywords, eqx.Module):
+class InputSpectrum(KnownKeywords, PlainMethods, eqx.Module):
     """Gaussian inputs with independent coordinates in bins of equal variance.
 
     Every Gaussian input has this form in the eigenbasis of its covariance.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -12,12 +13,13 @@ from orderparam.errors import InvalidProblem
 from orderparam.support.arguments import integer, positive
 from orderparam.support.arrays import array
 from orderparam.support.keywords import KnownKeywords, known_keywords
+from orderparam.support.plain_methods import PlainMethods
 
 _TOLERANCE = 1e-10
 """Asymmetry, and negative eigenvalue of the joint Gram matrix, that rounding explains."""
 
 
-class Overlaps(KnownKeywords, eqx.Module):
+class Overlaps(KnownKeywords, PlainMethods, eqx.Module):
     """Order parameters of students w_k and teachers w*_m: scalar products divided by N.
 
     `Q = W W^T / N`, `M = W W*^T / N`, `T = W* W*^T / N`. Many states are held as one value with a
@@ -87,8 +89,7 @@ class Overlaps(KnownKeywords, eqx.Module):
         """The same with a leading axis, of length 1 for a single state."""
         if self.draws is not None:
             return self
-        parts = tuple(part[None] for part in (self.Q, self.M, self.T))
-        return eqx.tree_at(lambda o: (o.Q, o.M, o.T), self, parts)  # checked already
+        return jax.tree.map(lambda part: part[None], self)  # checked already
 
     def config(self) -> Mapping[str, Any]:
         """As plain values: a single state by its numbers, many by number and fingerprint."""

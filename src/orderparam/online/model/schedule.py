@@ -13,12 +13,13 @@ from orderparam.support.arguments import one_line, one_of, refuse
 from orderparam.support.arrays import array
 from orderparam.support.keywords import KnownKeywords
 from orderparam.support.later import interpolate
+from orderparam.support.plain_methods import PlainMethods
 
 _READ = 1025
 """Evenly spaced times at which a function is read."""
 
 
-class RateSchedule(KnownKeywords, eqx.Module):
+class RateSchedule(KnownKeywords, PlainMethods, eqx.Module):
     """Factors of the learning rate over the duration of a run.
 
     Args:
@@ -111,7 +112,7 @@ def _factors(values: Any) -> Float[np.ndarray, " value"]:
     return found
 
 
-class RateFactor(KnownKeywords, eqx.Module):
+class RateFactor(KnownKeywords, PlainMethods, eqx.Module):
     """The factor inside compiled programs.
 
     Args:

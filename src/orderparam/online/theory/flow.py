@@ -14,11 +14,12 @@ from orderparam.online.problem import TeacherStudent
 from orderparam.online.theory.committee import erf_moments, relu_moments
 from orderparam.online.theory.moments import Bins, Fixed, Moments, State, quadratic_moments
 from orderparam.online.theory.smooth import generic_loss, generic_moments
+from orderparam.support.plain_methods import PlainMethods
 
 MOMENTS = {"quadratic": quadratic_moments, "erf_scaled": erf_moments, "relu": relu_moments}
 
 
-class Rule(eqx.Module):
+class Rule(PlainMethods, eqx.Module):
     """The training rule.
 
     Args:
@@ -163,8 +164,6 @@ def population_loss(
     def at(point: tuple[State, tuple[Float[Array, "..."], ...]]) -> Float[Array, ""]:
         return loss_at(point[0], fixed.with_teachers(point[1]), activation)
 
-    # Quadrature keeps powers of all correlations, so the states go through it in parts.
-    points = (states, fixed.teachers())
-    if isinstance(activation, str):
-        return jax.vmap(at)(points)
-    return jax.lax.map(at, points, batch_size=256)
+    # Parts stay in fast memory; quadrature keeps powers of all correlations beside them.
+    size = 1024 if isinstance(activation, str) else 256
+    return jax.lax.map(at, (states, fixed.teachers()), batch_size=size)

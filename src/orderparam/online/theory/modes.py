@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from orderparam.online.theory.flow import Rule
 from orderparam.online.theory.moments import Fixed, State
+from orderparam.support.plain_methods import PlainMethods
 
 
 class ModalState(NamedTuple):
@@ -21,7 +22,7 @@ class ModalState(NamedTuple):
     mu: Float[Array, " student"]
 
 
-class Modes(eqx.Module):
+class Modes(PlainMethods, eqx.Module):
     """What turns the modes of one start into overlaps.
 
     Args:

@@ -7,6 +7,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from orderparam.support.plain_methods import PlainMethods
+
 
 class State(NamedTuple):
     """Order parameters of one run: overlaps Q and M, and the second layer A = a/kappa.
@@ -19,7 +21,7 @@ class State(NamedTuple):
     A: Float[Any, " student"]
 
 
-class Bins(eqx.Module):
+class Bins(PlainMethods, eqx.Module):
     """Structured inputs: variance and share of the coordinates of each bin, teacher overlaps."""
 
     variances: Float[Any, " bin"]
@@ -31,7 +33,7 @@ class Bins(eqx.Module):
         return jnp.tensordot(self.variances, parts, 1)
 
 
-class Fixed(eqx.Module):
+class Fixed(PlainMethods, eqx.Module):
     """What does not change during a run: teacher, and constants of error and activation.
 
     T is the covariance of the teacher's pre-activations; `normals` are the frozen random points of

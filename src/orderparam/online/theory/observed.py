@@ -11,6 +11,9 @@ from orderparam.support.settings import library_settings
 _SAFE = 1e-8
 """Determinant of a Gram matrix, in units of its largest entry, that can be inverted."""
 
+_PART = 4096
+"""States in one part of the elimination: as many as stay in the fast memory of a processor."""
+
 
 def measured(
     problem: TeacherStudent, Q: np.ndarray, M: np.ndarray, A: np.ndarray
@@ -33,7 +36,7 @@ def _of_covariances(
     problem: TeacherStudent, Q: np.ndarray, M: np.ndarray, A: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Every variable that follows from the covariances of the pre-activations."""
-    sums = Q.sum((-1, -2)) + M.sum((-1, -2)) + A.sum(-1)
+    sums = _sums(Q, 2) + _sums(M, 2) + _sums(A, 1)
     finite = np.asarray(np.isfinite(sums))
     every = bool(finite.all())
     T = problem.preactivations().flat().T[:, None]
@@ -81,7 +84,18 @@ def alignment(
 
     Inverses are pseudo-inverses where vectors are dependent.
     """
-    return np.einsum("pkm,pkm->p", _solved(Q, M), teachers) / min(M.shape[-2:])
+    aligned = np.empty(len(Q))
+    for first in range(0, len(Q), _PART):
+        part = slice(first, first + _PART)
+        aligned[part] = np.einsum("pkm,pkm->p", _solved(Q[part], M[part]), teachers[part])
+    return aligned / min(M.shape[-2:])
+
+
+def _sums(parts: Float[np.ndarray, "..."], axes: int) -> Float[np.ndarray, "..."]:
+    """Sums over the last axes, all of a few entries, for which a product is the fastest."""
+    lead = parts.shape[:-axes]
+    flat = parts.reshape(*lead, -1)
+    return flat @ np.ones(flat.shape[-1])
 
 
 def _solved(

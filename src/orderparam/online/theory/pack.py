@@ -4,38 +4,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from orderparam.contract import Method
-from orderparam.numerics.activations import Activation
 from orderparam.online.glossary import constants, coordinates, variable
 from orderparam.online.problem import TeacherStudent
+from orderparam.online.theory.accuracy import integration_errors, quadrature_errors
 from orderparam.online.theory.events import EVENTS
-from orderparam.online.theory.flow import fixed_of
 from orderparam.online.theory.integration import Trajectories
-from orderparam.online.theory.moments import State
 from orderparam.online.theory.observed import losses, measured
-from orderparam.online.theory.smooth import drift_errors
 from orderparam.results import Solution, Verdict, build_solution
 from orderparam.results.uncertainty import relative_bias
 
 LARGEST_BIAS = 1e-4
 """Error of the quadrature, in units of the outputs' mean square, that a result may carry."""
 
+ACCURACY = 0.01
+"""Error of the loss, relative to its largest value, where a method names none."""
+
 _RISE = 10.0
 """Final loss, in units of the largest that a run may start with, that counts as diverged."""
-
-_CHECKED = 64
-"""States at which the quadrature is checked."""
 
 
 def packed(
     method: Method,
     problem: TeacherStudent,
     times: Float[np.ndarray, " time"],
-    runs: Sequence[Trajectories],
+    followed: tuple[Sequence[Trajectories], Trajectories | None],
     seed: int,
     wall_time: float,
     compile_time: float,
@@ -47,23 +43,30 @@ def packed(
         method: How they were integrated.
         problem: What was integrated.
         times: Saved times.
-        runs: One, or several replicates of which the mean counts.
+        followed: One run, or several replicates of which the mean counts, and the first of them
+            with looser tolerances.
         seed: Seed of the replicates.
         wall_time: Seconds of all runs.
         compile_time: Seconds of compilation.
         note: What the start has to say, for the end of the message.
     """
+    runs, coarser = followed
     found = [_arrays(problem, run) for run in runs]
     arrays, errors = _averaged(found)
     diagnostics: dict[str, Any] = {"steps": max(int(np.max(np.asarray(r.steps))) for r in runs)}
     if not isinstance(problem.activation, str):
-        diagnostics |= _accuracy(problem, runs[0], arrays["loss"], errors["loss"])
-    accuracy = method.config().get("accuracy", 0.0)
+        diagnostics |= quadrature_errors(problem, runs[0], arrays["loss"], errors["loss"])
+    biases = {n: np.zeros(v.shape) for n, v in arrays.items()}
+    if coarser is not None:
+        biases = integration_errors(found[0], _arrays(problem, coarser))
+        largest = float(np.nanmax(np.abs(found[0]["loss"])))
+        error = float(biases["loss"].max())
+        diagnostics["integration_error"] = error / largest if error else 0.0
+    accuracy = method.config().get("accuracy", ACCURACY)
     verdict, message, lost = _judged(problem, runs, arrays, diagnostics, accuracy)
-    biases: dict[str, Any] = dict.fromkeys(arrays)
     if "quadrature_error" in diagnostics:
         each = np.full(len(arrays["loss"]), diagnostics["quadrature_error"])
-        biases = {name: relative_bias(values, each) for name, values in arrays.items()}
+        biases = {n: np.hypot(b, relative_bias(arrays[n], each)) for n, b in biases.items()}
     return build_solution(
         {n: variable(problem, n, arrays[n], (), errors[n], biases[n]) for n in arrays}
         | constants(problem),
@@ -145,6 +148,13 @@ def _judged(
             f"{LARGEST_BIAS:g}: smooth the activation, or keep norms small."
         )
         return Verdict.ERROR_TOO_LARGE, message, number
+    left = diagnostics.get("integration_error", 0.0)
+    if left > accuracy:
+        message = (
+            f"The loss has the integration error {left:.1e} of its largest value, above "
+            f"{accuracy:g}: lower `rtol` and `atol`."
+        )
+        return Verdict.ERROR_TOO_LARGE, message, number
     if error > accuracy:
         message = (
             f"The loss has the standard error {error:.1e} of its largest value, above `accuracy` = "
@@ -163,28 +173,3 @@ def _risen(problem: TeacherStudent, loss: Float[np.ndarray, "draw time"]) -> np.
     T = start.T
     nothing = losses(problem, 0 * start.Q, 0 * start.M, T, np.zeros((len(T), problem.students)))
     return risen & (loss[:, -1] > _RISE * nothing)
-
-
-def _accuracy(
-    problem: TeacherStudent, run: Trajectories, loss: np.ndarray, error: np.ndarray | None
-) -> dict[str, float]:
-    """Relative errors of the frozen points and of the quadrature."""
-    largest = 0.0 if error is None else float(np.nanmax(error) / np.nanmax(loss))
-    fixed = fixed_of(problem, jnp.asarray(problem.preactivations().flat().T))
-    states, draws = _some(problem, run.states)
-    assert isinstance(problem.activation, Activation), "Closed forms need no quadrature."
-    teachers = tuple(part[draws] for part in fixed.teachers())
-    errors = np.asarray(drift_errors(states, teachers, fixed, problem.activation))
-    return {"loss_standard_error": largest, "quadrature_error": float(np.nanmax(errors))}
-
-
-def _some(problem: TeacherStudent, states: State) -> tuple[State, Int[np.ndarray, " point"]]:
-    """Covariances of some states, evenly over all draws and times, with their draws."""
-    Q, M, A = (np.asarray(part) for part in states)
-    if problem.spectrum is not None:
-        Q, M = (problem.spectrum.weighted(part) for part in (Q, M))
-    draws, times = Q.shape[:2]
-    chosen = np.unique(np.linspace(0, draws * times - 1, _CHECKED).astype(int))
-    parts = (part.reshape(draws * times, *part.shape[2:])[chosen] for part in (Q, M, A))
-    Q, M, A = (jnp.asarray(part) for part in parts)
-    return State(Q, M, A), chosen // times

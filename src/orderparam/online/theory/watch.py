@@ -1,20 +1,20 @@
-"""Events found by the integrator itself: on the interpolant of every step that it accepts.
+"""Events found on the interpolants of accepted steps.
 
 So that they depend neither on the duration of a run nor on the times that are saved.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax import lax
+from jaxtyping import Array, Bool, Float
 
-from orderparam.online.theory.events import EVENTS, Levels, distances
-from orderparam.online.theory.flow import Rule
-from orderparam.online.theory.modes import Modes
-from orderparam.online.theory.moments import Fixed
+from orderparam.online.theory.events import EVENTS
+from orderparam.online.theory.runge_kutta import Piece
+from orderparam.support.plain_methods import PlainMethods
 
 _PIECES = 8
 """Parts of a step between which a level is looked for."""
@@ -24,114 +24,84 @@ _HALVINGS = 50
 _PLATEAU, _ESCAPE = EVENTS.index("plateau_time"), EVENTS.index("escape_time")
 
 
-class Seen(eqx.Module):
+class Seen(NamedTuple):
     """Where each event happened: part of a step, and what interpolates in it; NaN before the event.
 
     Args:
         low: Start of the part.
         high: Its end; the same as `low` for what holds from the start.
-        start: Start of the step.
-        end: End of the step.
         inside: What the integrator interpolates the step with.
     """
 
-    low: Float[Array, " event"]
-    high: Float[Array, " event"]
-    start: Float[Array, " event"]
-    end: Float[Array, " event"]
-    inside: Any
+    low: Float[Array, "lane event"]
+    high: Float[Array, "lane event"]
+    inside: Piece
 
 
-class Watched(diffrax.AbstractAdaptiveSolver):
-    """An integrator that keeps, in its own state, the step in which each event happened.
+class Watch(PlainMethods, eqx.Module):
+    """What to look for.
 
     Args:
-        solver: What integrates.
-        levels: Levels of the events.
-        fixed: Teacher and constants.
-        rule: Training rule.
-        modes: What turns the unknowns into overlaps, where they are singular modes.
-        known: Times of the events of an earlier part of the run, NaN for what is still to come.
+        distances: From the numbers of one trajectory and its own constants to one number for each
+            event, positive before it, that falls through zero at it.
     """
 
-    solver: diffrax.AbstractSolver
-    levels: Levels
-    fixed: Fixed
-    rule: Rule
-    modes: Modes | None
-    known: Float[Array, " event"]
+    distances: Callable[[Any, Any], Float[Array, " event"]] = eqx.field(static=True)
 
-    @property
-    def term_structure(self) -> Any:  # type: ignore[override]
-        """That of the integrator."""
-        return self.solver.term_structure
+    def nothing(self, inside: Piece) -> Seen:
+        """No event yet; `inside` has the shapes of the interpolants of all lanes."""
+        shape = (*inside.start.shape, len(EVENTS))
+        powers, _, width = inside.powers.shape
+        unknown, blank = jnp.full(shape, jnp.nan), jnp.zeros((powers, *shape, width))
+        return Seen(unknown, unknown, Piece(unknown, unknown, blank))
 
-    @property
-    def interpolation_cls(self) -> Any:  # type: ignore[override]
-        """That of the integrator."""
-        return self.solver.interpolation_cls
-
-    def order(self, terms: Any) -> int | None:
-        """That of the integrator."""
-        return self.solver.order(terms)
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> tuple[Any, Seen]:
-        """The integrator's state, and no event yet."""
-        own = self.solver.init(terms, t0, t1, y0, args)
-        shape: Any = eqx.filter_eval_shape(
-            self.solver.step, terms, t0, t1, y0, args, own, made_jump=False
-        )[2]
-        inside = jax.tree.map(lambda leaf: jnp.zeros((len(EVENTS), *leaf.shape)), shape)
-        unknown = jnp.full(len(EVENTS), jnp.nan)
-        return own, Seen(unknown, unknown, unknown, unknown, inside)
-
-    def step(
-        self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
-    ) -> tuple[Any, Any, Any, Any, diffrax.RESULTS]:
-        """A step of the integrator, and the events inside it; forgotten if it is rejected."""
-        own, seen = solver_state
-        y1, error, inside, own, result = self.solver.step(terms, t0, t1, y0, args, own, made_jump)
-        return y1, error, inside, (own, self._updated(seen, t0, t1, inside)), result
-
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        """That of the integrator."""
-        return self.solver.func(terms, t0, y0, args)
-
-    def _updated(self, seen: Seen, t0: Any, t1: Any, inside: Any) -> Seen:
-        at = t0 + (t1 - t0) * jnp.linspace(0.0, 1.0, _PIECES + 1)
-        reached = jax.vmap(lambda t: self._distances(t0, t1, inside, t))(at) <= 0
+    def updated(
+        self,
+        seen: Seen,
+        keep: Bool[Array, " lane"],
+        inside: Piece,
+        own: Any,
+        known: Float[Array, "lane event"],
+    ) -> Seen:
+        """The same with the events inside the steps that were accepted."""
+        parts = jnp.linspace(0.0, 1.0, _PIECES + 1)[:, None]
+        at = inside.start + (inside.end - inside.start) * parts
+        each = jax.vmap(jax.vmap(self.distances), (0, None))
+        reached = each(inside.at(at), own) <= 0
         # Escape counts only once the plateau has been entered.
-        entered = jnp.where(reached[:, _PLATEAU], at, jnp.inf).min()
-        for earlier in (seen.high[_PLATEAU], self.known[_PLATEAU]):
+        entered = jnp.where(reached[..., _PLATEAU], at, jnp.inf).min(axis=0)
+        for earlier in (seen.high[:, _PLATEAU], known[:, _PLATEAU]):
             entered = jnp.where(jnp.isnan(earlier), entered, earlier)
-        reached = reached.at[:, _ESCAPE].set(reached[:, _ESCAPE] & (at >= entered))
+        escaped = reached[..., _ESCAPE] & (at >= entered)
+        reached = reached.at[..., _ESCAPE].set(escaped)
         first = jnp.argmax(reached, axis=0)
-        step = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (len(EVENTS), *jnp.shape(leaf))), (t0, t1, inside)
-        )
-        fresh = jnp.isnan(seen.high) & reached.any(axis=0)
-        return jax.tree.map(
-            lambda new, old: jnp.where(fresh.reshape(-1, *(1,) * (new.ndim - 1)), new, old),
-            Seen(at[jnp.maximum(first - 1, 0)], at[first], *step),
-            seen,
-        )
+        fresh = keep[:, None] & jnp.isnan(seen.high) & reached.any(axis=0)
 
-    def _distances(self, t0: Any, t1: Any, inside: Any, t: Any) -> Float[Array, " event"]:
-        state = self.interpolation_cls(t0=t0, t1=t1, **inside).evaluate(t)
-        state = state if self.modes is None else self.modes.single(state)
-        return distances(state, self.fixed, self.rule, self.levels)
+        def store(seen: Seen) -> Seen:
+            places = (jnp.maximum(first - 1, 0), first)
+            low, high = (jnp.take_along_axis(at.T, place, axis=1) for place in places)
+            own = Piece(inside.start[:, None], inside.end[:, None], inside.powers[:, :, None])
+            parts = (low, high, own.start, own.end)
+            old = (seen.low, seen.high, seen.inside.start, seen.inside.end)
+            low, high, start, end = (
+                jnp.where(fresh, a, b) for a, b in zip(parts, old, strict=True)
+            )
+            powers = jnp.where(fresh[..., None], own.powers, seen.inside.powers)
+            return Seen(low, high, Piece(start, end, powers))
 
-    def times(self, seen: Seen) -> Float[Array, " event"]:
+        return lax.cond(fresh.any(), store, lambda seen: seen, seen)
+
+    def times(
+        self, seen: Seen, own: Any, known: Float[Array, "lane event"]
+    ) -> Float[Array, "lane event"]:
         """Times of the events, by bisection on the interpolants; NaN for what did not happen."""
+        every = jax.vmap(jax.vmap(self.distances, (0, None)))
 
-        def refined(index: Array, seen: Seen) -> Array:
-            def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-                middle = (ends[0] + ends[1]) / 2
-                distance = self._distances(seen.start, seen.end, seen.inside, middle)[index]
-                low = jnp.where(distance > 0, middle, ends[0])
-                return low, jnp.where(distance > 0, ends[1], middle)
+        def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            middle = (ends[0] + ends[1]) / 2
+            distances = jnp.diagonal(every(seen.inside.at(middle), own), axis1=1, axis2=2)
+            low = jnp.where(distances > 0, middle, ends[0])
+            return low, jnp.where(distances > 0, ends[1], middle)
 
-            return jax.lax.fori_loop(0, _HALVINGS, halve, (seen.low, seen.high))[1]
-
-        found = jax.vmap(refined)(jnp.arange(len(EVENTS)), seen)
-        return jnp.where(jnp.isnan(self.known), found, self.known)
+        found = lax.fori_loop(0, _HALVINGS, halve, (seen.low, seen.high))[1]
+        return jnp.where(jnp.isnan(known), found, known)
