@@ -18,21 +18,32 @@ from orderparam.engine.layout import Layout, MatrixSpec
 from orderparam.engine.matrix import GaussianMatrix
 from orderparam.engine.run import Program, Run, run
 from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.seeded import CoefficientSpace, ParticleSpace
 from orderparam.engine.sharding import shard
 from orderparam.engine.side import Side
 from orderparam.engine.space import Space
-from orderparam.engine.state import NORMALS, SLOTS, State, exact_state, finite_state, sampled_state
+from orderparam.engine.state import (
+    NORMALS,
+    SLOTS,
+    State,
+    exact_state,
+    finite_state,
+    sampled_state,
+    seeded_state,
+)
 from orderparam.engine.together import run_together
 
 __all__ = [
     "NORMALS",
     "SLOTS",
+    "CoefficientSpace",
     "ExactSpace",
     "FiniteMatrix",
     "FiniteSpace",
     "GaussianMatrix",
     "Layout",
     "MatrixSpec",
+    "ParticleSpace",
     "Program",
     "Run",
     "SampledSpace",
@@ -50,5 +61,6 @@ __all__ = [
     "run",
     "run_together",
     "sampled_state",
+    "seeded_state",
     "shard",
 ]

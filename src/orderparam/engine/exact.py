@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.space import KnownSpace
+from orderparam.engine.space import SearchedSpace
 
 
-class ExactSpace(KnownSpace):
+class ExactSpace(SearchedSpace):
     """A space in which every vector is a linear combination of the drawn normals.
 
     A vector *is* its row of coefficients, the inner product is the dot product, and the same

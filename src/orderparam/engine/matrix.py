@@ -24,20 +24,23 @@ Sources: Bolthausen 2014; Bayati & Montanari 2011; Berthier et al. 2020; Yang 20
 Pehlevan 2022; docs/theory/engine.md, Conditioning, The compressed form, Trained matrices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from orderparam.engine.recording import Known, record
-from orderparam.engine.side import Parts, Side
+from orderparam.engine.side import Known, Parts, Side
 from orderparam.engine.space import KnownSpace
 from orderparam.engine.taps import Taps, adjoint, gathered
 from orderparam.engine.training import Query, Trained, gradient_of
 from orderparam.errors import InvalidProblem
 
 Scalar = float | Float[Array, ""]
+
+Recorder = Callable[[Any, Array, Array], tuple[Any, Parts]]
+"""How a matrix learns a block of vectors, given a tolerance; see `recording` and `gram_schmidt`."""
 
 
 class GaussianMatrix(eqx.Module):
@@ -50,6 +53,7 @@ class GaussianMatrix(eqx.Module):
         response: Keep the response terms; without them the product is the gradient-independence
             approximation, which is wrong beyond the first steps.
         taps: Which vectors each block looks at; one block and each vector alone by default.
+        record: How directions are learned, which depends on the kind of spaces.
         tolerance: Relative squared norm below which a direction is not recorded.
         column: What it keeps in the space of its arguments.
         row: What it keeps in the space of its images.
@@ -64,6 +68,7 @@ class GaussianMatrix(eqx.Module):
     aspect_ratio: float = eqx.field(static=True)
     response: bool = eqx.field(static=True)
     taps: Taps = eqx.field(static=True)
+    record: Recorder = eqx.field(static=True)
     tolerance: Float[Array, ""]
     column: Side
     row: Side
@@ -109,7 +114,7 @@ class GaussianMatrix(eqx.Module):
         names = self.names if sides[0] == "column" else self.names[::-1]
         homes = tuple(spaces[name] for name in dict.fromkeys(names))
         given = Known(getattr(self, sides[0]), getattr(self, sides[1]), homes)
-        known, p = record(given, x, self.tolerance)
+        known, p = self.record(given, x, self.tolerance)
         blocks, (image, answer, trained) = len(taps), factors
 
         def seen(z: Float[Array, "k r"]) -> Float[Array, "k r block"]:

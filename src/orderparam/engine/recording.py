@@ -23,25 +23,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from orderparam.engine.side import Parts, Side
-from orderparam.engine.space import KnownSpace
+from orderparam.engine.side import Known, Parts, Side
+from orderparam.engine.space import SearchedSpace
 
 REFRESH = 0.1
 """Growth of what is outside the slots, in units of the tolerance, at which they are refreshed."""
 
 NEGLIGIBLE = 1e-9
 """Squared norm of a residual direction, relative to its block, that needs no slot."""
-
-
-class Known(NamedTuple):
-    """A matrix seen from the side of its argument: both sides, and their spaces.
-
-    `spaces` holds one space where both sides have the same, else that of the argument first.
-    """
-
-    own: Side
-    other: Side
-    spaces: tuple[KnownSpace, ...]
 
 
 class Directions(NamedTuple):
@@ -82,7 +71,7 @@ def record(
 
 
 def _asks(
-    own: Side, space: KnownSpace, x: Array, p: Parts, tolerance: Array
+    own: Side, space: SearchedSpace, x: Array, p: Parts, tolerance: Array
 ) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """What is outside directions and slots, relative to the block, and whether to learn it."""
     total = space.trace(x)
@@ -133,7 +122,7 @@ def learned(
 
 
 def _residual_directions(
-    own: Side, space: KnownSpace, x: Array, p: Parts, tolerance: Array
+    own: Side, space: SearchedSpace, x: Array, p: Parts, tolerance: Array
 ) -> tuple[Directions, Float[Array, ""], Bool[Array, ""]]:
     """Principal directions of what the history lacks, and what remains outside all of them.
 
@@ -164,7 +153,7 @@ def _residual_directions(
 
 
 def _continued(
-    rows: Float[Array, "w n"], own: Side, other: Side, space: KnownSpace, drawn: Array
+    rows: Float[Array, "w n"], own: Side, other: Side, space: SearchedSpace, drawn: Array
 ) -> Float[Array, "image n"]:
     """Images of directions that were partly in the slots, and of their new parts `drawn`."""
     inside = space.inner(rows, own.slot)
@@ -193,7 +182,7 @@ def _canonical_rotation(
 
 
 def _orthonormal(
-    rows: Float[Array, "w n"], space: KnownSpace, used: Bool[Array, " w"]
+    rows: Float[Array, "w n"], space: SearchedSpace, used: Bool[Array, " w"]
 ) -> Float[Array, "w n"]:
     """The nearest orthonormal rows to those in use, which are nearly so; zero for the others."""
     gram = jnp.where(used[:, None] & used, space.inner(rows, rows), jnp.eye(rows.shape[0]))

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from orderparam.engine.normals import BLOCK, draw_normals
-from orderparam.engine.space import KnownSpace, placed
+from orderparam.engine.space import SearchedSpace, placed
 
 NEGLIGIBLE = 1e-10
 """Squared norm below which a unit vector counts as already contained in the basis."""
@@ -38,7 +38,7 @@ def _(size: int, batched: list[bool], count: Int[Array, " batch"]) -> tuple[Arra
     return jnp.max(count), False
 
 
-class SampledSpace(KnownSpace):
+class SampledSpace(SearchedSpace):
     """A space represented by `S` points of the single-site law (Monte-Carlo error ~ S^-1/2).
 
     Normals are scrambled Sobol coordinates in order of appearance. Each new block is whitened: its

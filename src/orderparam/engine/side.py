@@ -16,7 +16,7 @@ matrices that share a history) each direction has b images and moments, blocks f
 """
 
 import dataclasses
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -152,3 +152,15 @@ class Side(eqx.Module):
             moments=pad(self.moments, images),
             capacity=capacity,
         )
+
+
+class Known(NamedTuple):
+    """A matrix seen from the side of its argument: both sides, and their spaces.
+
+    `spaces` holds one space where both sides have the same, else that of the argument first; of the
+    kind that the rule of recording is for.
+    """
+
+    own: Side
+    other: Side
+    spaces: tuple[Any, ...]

@@ -39,7 +39,7 @@ class Space(eqx.Module):
 
 
 class KnownSpace(Space):
-    """A space that remembers what is known in it; the home of conditioned matrices.
+    """A space of conditioned matrices: it counts what is known in it and the normals drawn.
 
     Attributes:
         size: Number of known vectors.
@@ -60,6 +60,14 @@ class KnownSpace(Space):
     @abc.abstractmethod
     def points(self) -> int:
         """Number of entries of a vector."""
+
+    @abc.abstractmethod
+    def grow(self) -> Self:
+        """The same space with twice the capacity (host side)."""
+
+
+class SearchedSpace(KnownSpace):
+    """A space that remembers what is known in it, and searches blocks of vectors for the rest."""
 
     @abc.abstractmethod
     def trace(self, x: Float[Array, "k n"]) -> Float[Array, ""]:
@@ -93,10 +101,6 @@ class KnownSpace(Space):
 
         Rows beyond `count` are zero. They are not known until `extended` is told of them.
         """
-
-    @abc.abstractmethod
-    def grow(self) -> Self:
-        """The same space with twice the capacity (host side)."""
 
 
 def placed(

@@ -11,9 +11,12 @@ from jaxtyping import Array, Float, Key
 
 from orderparam.engine.exact import ExactSpace
 from orderparam.engine.finite import FiniteMatrix, FiniteSpace
+from orderparam.engine.gram_schmidt import record_in_order
 from orderparam.engine.layout import Layout
-from orderparam.engine.matrix import GaussianMatrix, Scalar
+from orderparam.engine.matrix import GaussianMatrix, Recorder, Scalar
+from orderparam.engine.recording import record
 from orderparam.engine.sampled import SampledSpace
+from orderparam.engine.seeded import SeededSpace
 from orderparam.engine.side import Side
 from orderparam.engine.space import KnownSpace, Space
 from orderparam.engine.training import Trained
@@ -134,7 +137,7 @@ def sampled_state(
         name: SampledSpace.create(samples, _room(layout, name, rooms), NORMALS, (*seed, index))
         for index, name in enumerate(layout.spaces)
     }
-    return _conditioned(layout, spaces, rooms, tolerance, slots)
+    return _conditioned(layout, spaces, rooms, tolerance, slots, record)
 
 
 def exact_state(layout: Layout, capacity: int, tolerance: Scalar) -> State:
@@ -143,7 +146,25 @@ def exact_state(layout: Layout, capacity: int, tolerance: Scalar) -> State:
     rooms = (capacity, capacity)
     room = max(_room(layout, name, rooms) for name in layout.spaces)
     spaces = {name: ExactSpace.create(room) for name in layout.spaces}
-    return _conditioned(layout, spaces, rooms, tolerance, 0)
+    return _conditioned(layout, spaces, rooms, tolerance, 0, record)
+
+
+def seeded_state(
+    layout: Layout,
+    spaces: Mapping[str, SeededSpace],
+    capacity: int | tuple[int, int],
+    tolerance: Scalar,
+) -> State:
+    """A state that can be differentiated with respect to what its spaces weigh.
+
+    Args:
+        layout: Spaces and matrices.
+        spaces: A fresh space of particles or of coefficients for each name.
+        capacity: Directions there is room for, as in `sampled_state`.
+        tolerance: Squared norm of a residual, relative to its vector, below which it is dropped.
+    """
+    rooms = (capacity, capacity) if isinstance(capacity, int) else capacity
+    return _conditioned(layout, spaces, rooms, tolerance, 0, record_in_order)
 
 
 def _room(layout: Layout, space: str, rooms: tuple[int, int]) -> int:
@@ -163,6 +184,7 @@ def _conditioned(
     rooms: tuple[int, int],
     tolerance: Scalar,
     slots: int,
+    rule: Recorder,
 ) -> State:
     matrices = {}
     rx, ry = rooms
@@ -179,6 +201,7 @@ def _conditioned(
             aspect_ratio=spec.aspect_ratio,
             response=spec.response,
             taps=spec.taps,
+            record=rule,
             tolerance=jnp.asarray(np.asarray(tolerance)),
             column=column,
             row=row,

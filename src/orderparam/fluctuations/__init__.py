@@ -4,13 +4,17 @@ import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random
 
 # isort: split
 from orderparam.fluctuations.analysis.widths import Split, at_width, best_split, minimal_width
+from orderparam.fluctuations.methods.deep_linear import DeepLinear
 from orderparam.fluctuations.methods.influence import Influence
+from orderparam.fluctuations.methods.layered import LayeredInfluence
 from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
 from orderparam.fluctuations.problem import FiniteWidth
 
 __all__ = [
+    "DeepLinear",
     "FiniteWidth",
     "Influence",
+    "LayeredInfluence",
     "SharedSeeds",
     "Split",
     "at_width",

@@ -25,6 +25,8 @@ from orderparam.kernels.model.network import MLP, ResNet
 from orderparam.kernels.model.network import Network as Network
 from orderparam.kernels.problem import KernelEvolution
 from orderparam.kernels.theory.physics import checked_loss as checked_loss
+from orderparam.kernels.theory.program import KernelProgram as KernelProgram
+from orderparam.kernels.theory.program import layout as kernel_layout  # noqa: F401
 from orderparam.kernels.theory.tangent import tangent_kernel as tangent_kernel
 from orderparam.numerics.activations import Activation, activation, scaled_tanh
 from orderparam.support.arguments import old_name

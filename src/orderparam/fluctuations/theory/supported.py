@@ -37,3 +37,55 @@ def require_one_layer(
             f"The method {method} does not support {found}; it supports {SUPPORTED}. Measure "
             "ensembles of networks with orderparam.simulate, which trains all of them."
         )
+
+
+def require_layers(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse what the particles of several layers do not carry.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    evolution = problem.evolution
+    network, activation = evolution.network, evolution.network.activation
+    wrong = {
+        f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
+        f"the activation {activation.name!r}, whose kinks the derivatives of paths do not see "
+        "(wrong by tens of percent for kernels)": not activation.smooth,
+        f"the loss {evolution.loss!r}, whose kink the derivatives of paths do not see": (
+            evolution.loss == "hinge"
+        ),
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    _refuse(
+        method,
+        wrong,
+        "fully connected and residual networks of any depth with a smooth activation, with "
+        "squared, logistic or softmax loss, any number of outputs, momentum, weight decay, biases "
+        "and minibatches",
+    )
+
+
+def require_linear(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse networks that are not linear.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    network = problem.evolution.network
+    name = network.activation.name
+    wrong = {
+        f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
+        f"the activation {name!r}, whose fields are no combinations of seeds": name != "linear",
+        "biases that start at random, which are no combinations of seeds": network.bias_std > 0,
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    _refuse(method, wrong, "fully connected and residual linear networks of any depth, any loss")
+
+
+def _refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
+    found = next((what for what, is_wrong in wrong.items() if is_wrong), "")
+    if found:
+        raise UnsupportedCombination(
+            f"The method {method} does not support {found}; it supports {supported}. Measure "
+            "ensembles of networks with orderparam.simulate, which trains all of them."
+        )

@@ -1,0 +1,132 @@
+"""Fluctuations of networks of any depth: influences through a whole training run."""
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from orderparam.contract import Estimate, Method, SavePlan
+from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.functions import functions_of
+from orderparam.fluctuations.theory.layered import replicate
+from orderparam.fluctuations.theory.pack import pack
+from orderparam.fluctuations.theory.starts import particles
+from orderparam.fluctuations.theory.supported import require_layers
+from orderparam.results import Solution
+from orderparam.support.arguments import integer, positive, probability, truth
+from orderparam.support.memory import require_numbers
+from orderparam.support.progress import progress as progress_bar
+
+MODES, RANK = 120, 40
+"""Passes and directions that are usual, for estimates."""
+
+
+class LayeredInfluence(Method):
+    """Influence functions of the neurons of every layer of a deep network.
+
+    A network of width N is, exactly, a system of N particles in each layer: initial weight matrices
+    act through the seeds of neurons and through averages over the neurons of both sides, revealed
+    by one product after another. Derivatives of a training run of `samples` particles by the weight
+    of each particle are the influences psi, and
+
+        N Cov[o, o'] = sum over layers of E[psi_o psi_o'],    beta_o = 1/2 sum E[d^2 o]
+
+    exact at leading order, for discrete steps, at every feature-learning strength. Random
+    combinations of observables find the few directions that matter, so that the cost does not grow
+    with their number. Standard errors come from `replicates` independent sets of seeds.
+
+    Args:
+        samples: Particles S of each layer; rounded up to a power of two, at least 256. What is left
+            of their finite number is of order 1/S.
+        replicates: Independent sets R >= 2.
+        tolerance: Squared norm below which a residual opens no direction, relative to its vector.
+        shift: Whether to compute mean shifts, which takes about two thirds of the time.
+        accuracy: Error asked for, as in `Influence`.
+
+    Cost: `replicates` times about 300 training runs of S particles (1000 with shifts), each of
+    O(S r) time per step, layer and sample, r <= steps x samples of the data the number of
+    directions, which saturates. Memory O(S r steps) for the way back.
+
+    Source: Bordelon & Pehlevan (2023); docs/theory/fluctuations.md, Deep networks.
+    """
+
+    family: ClassVar[str] = "fluctuations"
+    name: ClassVar[str] = "layered-influence"
+
+    samples: int = eqx.field(static=True)
+    replicates: int = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    shift: bool = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        samples: int = 512,
+        replicates: int = 4,
+        tolerance: float = 1e-8,
+        shift: bool = False,
+        accuracy: float = 0.1,
+    ) -> None:
+        samples = integer("samples", samples, 2)
+        self.replicates = integer("replicates", replicates, 2)
+        self.tolerance = probability("tolerance", tolerance, "1e-8 is usual")
+        self.shift = truth("shift", shift)
+        self.accuracy = positive("accuracy", accuracy, "0.1 is usual")
+        require_numbers("samples", samples)
+        self.samples = 2 ** max(8, math.ceil(math.log2(samples)))
+        if self.samples != samples:
+            warnings.warn(
+                f"Samples of layers come in powers of two from 256 on: samples = {samples} is raised to "
+                f"{self.samples}.",
+                stacklevel=2,
+            )
+
+    def config(self) -> Mapping[str, Any]:
+        """The settings as plain JSON values."""
+        names = ("samples", "replicates", "tolerance", "shift", "accuracy")
+        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+
+    def estimate(self, problem: FiniteWidth, save: SavePlan) -> Estimate:
+        """Memory of the way back and of the answers, and time of all passes."""
+        evolution, steps = problem.evolution, int(save.grid(problem.evolution.steps)[-1]) + 1
+        data, depth = evolution.data, evolution.network.depth
+        seen = data.count + data.test_count
+        rank = min(RANK + 4 * seen, steps * seen)
+        state = 6 * depth * self.samples * rank
+        kernels = depth * seen**2 * (1 + data.outputs**2) + seen * data.outputs
+        memory = 2**29 + 8 * (state * (steps + 36) + steps * kernels * 2 * MODES)
+        runs = self.replicates * MODES * (15 if self.shift else 5)
+        work = runs * steps * depth * 12.0 * rank * self.samples * seen * data.outputs
+        return Estimate(memory, work / 2e9, 60.0)
+
+    def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
+        """Replay training with every set of particles."""
+        require_layers(self.name, problem, save)
+        began = time.perf_counter()
+        evolution, steps = problem.evolution, save.grid(problem.evolution.steps)
+        functions, names = functions_of(evolution), [(seed, r) for r in range(self.replicates)]
+        runs = particles(evolution, steps, self.samples, self.tolerance, names)
+        found, seen = [], {}
+        with progress_bar(len(runs), "influence", progress) as advance:
+            for replay, name in zip(runs, names, strict=True):
+                one, noticed = replicate(replay, functions, name, self.shift)
+                found.append(one)
+                seen = {k: max(v, seen.get(k, v)) for k, v in noticed.items()}
+                advance(1)
+        column = next(iter(runs[0].measure.state.matrices.values())).column
+        seen |= {"directions": column.capacity}
+        return pack(
+            problem,
+            steps,
+            found,
+            None,
+            method=self.config(),
+            seed=seed,
+            accuracy=self.accuracy,
+            remedy="Raise `samples` or `replicates`.",
+            seen=seen,
+            seconds=time.perf_counter() - began,
+        )
