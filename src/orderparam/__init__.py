@@ -30,7 +30,7 @@ __all__ = [
     "simulate",
     "solve",
 ]
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
     "SavePlan": "contract",

@@ -96,6 +96,7 @@ def sizes() -> dict[str, Callable[[], Any]]:
         "random_overlaps": lambda: o.random_overlaps(2, 1, 100, draws=many),
         "students": lambda: o.random_overlaps(10**9, 1, many),
         "Influence": lambda: op.fluctuations.Influence(samples=2**45),
+        "LayeredInfluence": lambda: op.fluctuations.LayeredInfluence(samples=2**45),
         "SharedSeeds": lambda: op.fluctuations.SharedSeeds(width=many),
         "OverlapODE": lambda: o.OverlapODE(samples=2**45),
         "students trained": lambda: op.simulate(lesson, dimension=many, seeds=1, **quiet),

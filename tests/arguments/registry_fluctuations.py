@@ -34,6 +34,8 @@ def fluctuation_cases() -> list[Case]:
         Case("fluctuations.FiniteWidth", f.FiniteWidth, {"evolution": descent()}),
         Case("fluctuations.Influence", f.Influence, {"samples": 64, "nodes": 6}),
         Case("fluctuations.SharedSeeds", f.SharedSeeds),
+        Case("fluctuations.LayeredInfluence", f.LayeredInfluence),
+        Case("fluctuations.DeepLinear", f.DeepLinear),
         Case(
             "fluctuations.at_width",
             f.at_width,

@@ -79,7 +79,7 @@ class LayeredInfluence(Method):
         self.samples = 2 ** max(8, math.ceil(math.log2(samples)))
         if self.samples != samples:
             warnings.warn(
-                f"Samples of layers come in powers of two from 256 on: samples = {samples} is raised to "
+                f"Particles come in powers of two from 256 on: samples = {samples} is raised to "
                 f"{self.samples}.",
                 stacklevel=2,
             )
