@@ -49,6 +49,11 @@ def online(activation="erf_scaled"):
 SMALL = {
     "kernels": (kernels(), op.kernels.Causal(64, 2, 1e-2), {"width": [8]}),
     "kernels-static": (kernels("relu"), op.kernels.StaticNTK(), {"width": [8]}),
+    "fluctuations": (
+        op.fluctuations.FiniteWidth(kernels()),
+        op.fluctuations.Influence(64, 2, shift=False),
+        {"width": [8]},
+    ),
     "mixtures": (mixture(), None, {"dimension": 20}),
     "mixtures-own": (mixture(op.mixtures.CustomLoss(squared)), None, {"dimension": 20}),
     "messages": (op.mixtures.MessagePassing(MIXTURE, steps=3), None, {"dimension": 20}),

@@ -50,5 +50,10 @@ def fluctuation_cases() -> list[Case]:
             dear=10,
             accepts={"neurons": "none"},
         ),
-        Case("fluctuations.Split", f.Split, holds=True),
+        Case(
+            "fluctuations.Split",
+            f.Split,
+            {"width": 8, "ensemble": 2, "loss": 0.1, "parameters": 100, "at_bound": False},
+            holds=True,
+        ),
     ]

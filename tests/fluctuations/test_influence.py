@@ -315,7 +315,7 @@ def test_what_is_not_carried_is_said(change, words):
     evolution = op.kernels.KernelEvolution(network, DATA, loss=change.get("loss", "squared"))
     problem = op.fluctuations.FiniteWidth(evolution)
     with pytest.raises(UnsupportedCombination, match=words):
-        op.solve(problem, **QUIET)
+        op.solve(problem, op.fluctuations.Influence(64, 2), **QUIET)
     if "depth" not in change:
         assert op.fluctuations.SharedSeeds().estimate(problem, op.SavePlan()).memory > 0
 

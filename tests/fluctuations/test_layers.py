@@ -75,6 +75,7 @@ def test_one_layer_is_the_same_by_both_algebraic_routes():
         assert ours[name].values == pytest.approx(other[name].values, abs=1e-9)
 
 
+@pytest.mark.validate
 def test_particles_agree_with_the_algebraic_route_and_not_without_projection(monkeypatch):
     problem = one_point(2, 1.0, 0.08, 7)
     exact = op.solve(problem, F.DeepLinear(shift=False), progress=False)

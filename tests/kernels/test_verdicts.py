@@ -138,7 +138,7 @@ def test_accuracy_decides_and_the_largest_part_is_named():
     assert coarse.verdict.ok
     assert not {"lower", "raise"} & set(coarse.message.split())
     error = max(coarse.diagnostics[n] for n in ("truncation_bias", "kernel_truncation_bias"))
-    noisy = solved(PROBLEM, Causal(64, 2, 1e-6), steps=6)
+    noisy = solved(PROBLEM, Causal(256, 2, 1e-6), steps=6)
     assert noisy.verdict is Verdict.ERROR_TOO_LARGE
     assert "raise `samples` or `replicates`" in noisy.message
     with pytest.raises(NotConverged, match="accuracy"):
