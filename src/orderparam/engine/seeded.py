@@ -2,9 +2,9 @@
 
 A network of width N is a system of particles: a neuron's seeds are its independent standard
 normals, and everything that happens to it follows from its own seeds and from averages over the
-neurons of its layer and its neighbours. Here seeds are given once and in order. They are not
-whitened and not made orthogonal to all that is known, as those of a sampled space are: what a
-finite network has of mean and covariance in its seeds is what makes it scatter.
+neurons of its layer and its neighbours. Here seeds are given once and in order. They are not made
+orthogonal to all that is known, as those of a sampled space are: that a finite network's seeds
+have products with it is part of what makes it scatter, and a derivative must see it.
 
 Source: docs/theory/engine.md, Seeded spaces.
 """
@@ -52,11 +52,12 @@ class ParticleSpace(SeededSpace):
     Attributes:
         weights: w.
         pool: The seeds.
+        seed: Integers that name the space and the replicate; none if the seeds were given.
     """
 
     weights: Float[Array, " S"]
     pool: Float[Array, "seeds S"]
-    seed: tuple[int, ...] = eqx.field(static=True)
+    seed: Int[Array, " word"]  # no static field: sets of particles share their programs
 
     @classmethod
     def create(cls, samples: int, room: int, seed: tuple[int, ...]) -> "ParticleSpace":
@@ -71,11 +72,14 @@ class ParticleSpace(SeededSpace):
         return cls.of(pool, seed)
 
     @classmethod
-    def of(cls, pool: Float[np.ndarray, "seeds S"], seed: tuple[int, ...] = ()) -> "ParticleSpace":
+    def of(
+        cls, pool: Float[np.ndarray | Array, "seeds S"], seed: tuple[int, ...] = ()
+    ) -> "ParticleSpace":
         """A fresh space with given seeds."""
         samples = pool.shape[1]
         uniform = jnp.asarray(np.full(samples, 1 / samples))
-        return cls(*_counters(), uniform, jnp.asarray(pool), seed)
+        words = jnp.asarray(np.asarray(seed, dtype=np.int64))
+        return cls(*_counters(), uniform, jnp.asarray(pool), words)
 
     @property
     def capacity(self) -> int:
@@ -98,9 +102,10 @@ class ParticleSpace(SeededSpace):
 
     def grow(self) -> Self:
         """The same space with twice as many seeds (host side)."""
-        if not self.seed:
+        seed = tuple(int(word) for word in self.seed)
+        if not seed:
             raise ValueError("the seeds of this space were given; give more of them")
-        more = draw_normals(self.seed, self.capacity, 2 * self.capacity, self.points)
+        more = draw_normals(seed, self.capacity, 2 * self.capacity, self.points)
         pool = jnp.concatenate([self.pool, jnp.asarray(_whitened(more))])
         return eqx.tree_at(lambda s: s.pool, self, pool)
 
@@ -119,7 +124,7 @@ class CoefficientSpace(SeededSpace):
     gram: Float[Array, "seeds seeds"]
 
     @classmethod
-    def of(cls, gram: Float[np.ndarray, "seeds seeds"]) -> "CoefficientSpace":
+    def of(cls, gram: Float[np.ndarray | Array, "seeds seeds"]) -> "CoefficientSpace":
         """A fresh space whose seeds have a given Gram matrix."""
         return cls(*_counters(), jnp.asarray(gram))
 

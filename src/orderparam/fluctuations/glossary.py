@@ -4,6 +4,7 @@ Each quantity NAME of kernel evolution has its limit under its own name, and bes
 
     NAME_nvar         N Var[NAME_N], over initialisations
     NAME_nvar_layer   the part of it that comes from the neurons of one layer (dimension `source`)
+    NAME_ncov         N Cov[NAME_N(t), NAME_N(s)], on request (dimensions `time` and `time_`)
     NAME_shift        N (E[NAME_N] - NAME), the mean shift beta
     NAME_noise        the part of the shift of losses that the scatter of predictions causes
 
@@ -24,12 +25,19 @@ QUANTITIES = (
 )
 """Quantities of kernel evolution whose fluctuations are followed."""
 
+ENTRYWISE = ("Phi", "G", "ntk")
+"""Quantities of which each entry has its covariance with itself at other times alone."""
+
 SUFFIXES: dict[str, tuple[str, str]] = {
     "": ("{}", "{}"),
     "_nvar": ("width times the variance over networks of {}", r"N\,\mathrm{{Var}}[{}]"),
     "_nvar_layer": (
         "part of width times the variance that the neurons of one layer cause, of {}",
         r"N\,\mathrm{{Var}}_\ell[{}]",
+    ),
+    "_ncov": (
+        "width times the covariance over networks at two times of {}",
+        r"N\,\mathrm{{Cov}}[{}]",
     ),
     "_shift": (
         "width times the difference of the mean over networks and the limit, of {}",
@@ -59,6 +67,9 @@ def variable(
         dims = tuple(dim for dim in dims if dim not in ("output", "output_"))
     if suffix == "_nvar_layer":
         leading = (*leading, "source")
+    if suffix == "_ncov":
+        again = ("time_",) if quantity in ENTRYWISE else tuple(f"{dim}_" for dim in dims)
+        dims = ("time", *again, *dims[1:]) if quantity in ENTRYWISE else (*dims, *again)
     around, sign = SUFFIXES[suffix]
     return Variable(
         (*leading, *dims), values, around.format(meaning), sign.format(symbol), se=se, bias=bias
@@ -75,6 +86,20 @@ def separated(
     if quantity in ("G", "ntk") and outputs > 1:
         samples = values.shape[-1] // outputs
         return values.reshape(*values.shape[:-2], samples, outputs, samples, outputs)
+    return values
+
+
+def separated_pairs(
+    evolution: KernelEvolution, quantity: str, values: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """The same for covariances, whose axes come twice (once for kernels, after two times)."""
+    if quantity in ENTRYWISE:
+        return separated(evolution, quantity, values)
+    half = values.ndim // 2
+    for _ in range(2):  # the axes of either half, brought to the end
+        kept = values.ndim - half
+        values = np.moveaxis(values, range(half), range(kept, kept + half))
+        values = separated(evolution, quantity, values)
     return values
 
 

@@ -1,7 +1,7 @@
 """Fluctuations of deep linear networks, without sampling."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -10,6 +10,7 @@ import numpy as np
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import CapacityExceeded
 from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.covariance import asked, names_of
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.layered import every_direction
 from orderparam.fluctuations.theory.pack import pack
@@ -32,12 +33,14 @@ class DeepLinear(Method):
         N Cov[o, o'] = 2 sum over layers of tr[sym(do/dS) sym(do'/dS)]
 
     and second derivatives the mean shift. Nothing is sampled: errors are of rounding and of the
-    tolerance alone.
+    tolerance alone, and stated as what a hundred times the tolerance changes.
 
     Args:
         shift: Whether to compute mean shifts.
         tolerance: Squared norm below which a residual opens no direction, relative to its vector.
         accuracy: Part of the contract of methods; errors are far below it.
+        covariance: Quantities whose covariances between times are wanted too, as `("f", "ntk")`:
+            `NAME_ncov`, between all entries, or of each entry with itself for kernels.
 
     Cost: one training run (three with shifts) for each pair of seeds of a layer, O(r^2) each step.
 
@@ -53,18 +56,25 @@ class DeepLinear(Method):
     shift: bool = eqx.field(static=True)
     tolerance: float = eqx.field(static=True)
     accuracy: float = eqx.field(static=True)
+    covariance: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(
-        self, shift: bool = True, tolerance: float = 1e-10, accuracy: float = 0.01
+        self,
+        shift: bool = True,
+        tolerance: float = 1e-10,
+        accuracy: float = 0.01,
+        covariance: Sequence[str] = (),
     ) -> None:
         self.shift = truth("shift", shift)
         self.tolerance = probability("tolerance", tolerance, "1e-10 is usual")
+        self.covariance = names_of(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
 
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
         names = ("shift", "tolerance", "accuracy")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+        settings = {n: getattr(self, n) for n in names}
+        return {"name": self.name, **settings, "covariance": list(self.covariance)}
 
     def estimate(self, problem: FiniteWidth, save: SavePlan) -> Estimate:
         """Memory of the answers, and time of the runs."""
@@ -76,7 +86,8 @@ class DeepLinear(Method):
         kernels = depth * seen**2 * (1 + data.outputs**2) + seen * data.outputs
         memory = 2**29 + 8 * (2 * pairs * len(grid) * kernels + 200 * depth * seeds**2)
         work = pairs * steps * depth * 40.0 * seeds**2 * seen * (4 if self.shift else 2)
-        return Estimate(int(memory), work / 2e9, 40.0)
+        asked_for = asked(self.name, evolution, len(grid), self.covariance, int(pairs))
+        return Estimate(int(memory) + asked_for, work / 2e9, 40.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Follow the answer to every pair of seeds."""
@@ -84,23 +95,25 @@ class DeepLinear(Method):
         require_linear(self.name, problem, save)
         began = time.perf_counter()
         evolution, steps = problem.evolution, save.grid(problem.evolution.steps)
-        replay = linear(evolution, steps, self.tolerance)
-        pairs = int(np.prod(replay.measure.shape))
+        runs = linear(evolution, steps, self.tolerance)
+        pairs = int(np.prod(runs[0].measure.shape))
         if pairs > MOST_PAIRS:
             raise CapacityExceeded(
                 f"The layers of this problem have {pairs} pairs of seeds, above {MOST_PAIRS}; use "
                 "fewer samples or steps, raise `tolerance`, or choose LayeredInfluence."
             )
-        found, seen = every_direction(replay, functions_of(evolution), self.shift)
+        asked(self.name, evolution, len(steps), self.covariance, pairs)
+        functions = functions_of(evolution, self.covariance)
+        found = [every_direction(replay, functions, self.shift) for replay in runs]
         return pack(
             problem,
             steps,
-            [found],
-            None,
+            [found[0][0]],
+            [found[1][0]],
             method=self.config(),
             seed=seed,
             accuracy=self.accuracy,
             remedy="Lower `tolerance`.",
-            seen=seen,
+            seen=found[0][1],
             seconds=time.perf_counter() - began,
         )

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,6 +12,7 @@ import numpy as np
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.covariance import asked, names_of
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.pack import pack
 from orderparam.fluctuations.theory.particles import training_of
@@ -50,6 +51,8 @@ class Influence(Method):
         accuracy: Error asked for, of each N Var relative to its size over time and entries, and of
             each shift relative to the larger of its own size and the limit's. Above it the verdict
             is `error_too_large`. 8 sets of 1024 give about 0.01 for predictions, 0.03 for kernels.
+        covariance: Quantities whose covariances between times are wanted too, as `("f", "ntk")`:
+            `NAME_ncov`, between all entries, or of each entry with itself for kernels.
 
     Cost: time `replicates x samples x steps x pushes`, the number of pushes about 20 for modes and
     the number of driving predictions (steps x batch x outputs) for the explicit algorithm; memory
@@ -69,6 +72,7 @@ class Influence(Method):
     shift: bool = eqx.field(static=True)
     algorithm: str = eqx.field(static=True)
     accuracy: float = eqx.field(static=True)
+    covariance: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -78,12 +82,14 @@ class Influence(Method):
         shift: bool = True,
         algorithm: str = "auto",
         accuracy: float = 0.1,
+        covariance: Sequence[str] = (),
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
         self.nodes = optional(integer, "nodes", nodes, 4)
         self.shift = truth("shift", shift)
         self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
+        self.covariance = names_of(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.1 is usual")
         require_numbers("samples", samples)
         require_numbers("nodes", (self.nodes or 1) ** 2)
@@ -99,7 +105,8 @@ class Influence(Method):
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
         names = ("samples", "replicates", "nodes", "shift", "algorithm", "accuracy")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+        settings = {n: getattr(self, n) for n in names}
+        return {"name": self.name, **settings, "covariance": list(self.covariance)}
 
     def estimate(self, problem: FiniteWidth, save: SavePlan) -> Estimate:
         """Memory of one set of neurons and of what is saved, and time of the pushes."""
@@ -115,14 +122,19 @@ class Influence(Method):
         saved = len(grid) * kernels * (5 * self.replicates + pushes)
         work = self.replicates * self.samples * steps * pushes * 60.0 * (batch + seen) * outputs
         work += self.replicates * self.samples * len(grid) * kernels * 40.0
-        return Estimate(2**29 + 8 * (self.samples * per_neuron + saved), work / 1e9, 8.0)
+        pairs = asked(self.name, evolution, len(grid), self.covariance, self.samples)
+        return Estimate(2**29 + pairs + 8 * (self.samples * per_neuron + saved), work / 1e9, 8.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Follow all sets of neurons, or a quadrature and a coarser one."""
         require_one_layer(self.name, problem, save)
         began = time.perf_counter()
         steps = save.grid(problem.evolution.steps)
-        training, functions = training_of(problem.evolution, steps), functions_of(problem.evolution)
+        asked(self.name, problem.evolution, len(steps), self.covariance, self.samples)
+        training, functions = (
+            training_of(problem.evolution, steps),
+            functions_of(problem.evolution, self.covariance),
+        )
         found: list[Moments] = []
         seen: dict[str, Any] = {}
         populations = self._populations(problem, training.rows.shape[1], seed)
@@ -141,7 +153,7 @@ class Influence(Method):
             problem,
             steps,
             found[:1] if exact else found,
-            found[1] if exact else None,
+            found[1:] if exact else [],
             method=self.config(),
             seed=seed,
             accuracy=self.accuracy,

@@ -3,15 +3,17 @@
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.covariance import asked, names_of
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.layered import replicate
+from orderparam.fluctuations.theory.modes import GROUP
 from orderparam.fluctuations.theory.pack import pack
 from orderparam.fluctuations.theory.starts import particles
 from orderparam.fluctuations.theory.supported import require_layers
@@ -20,7 +22,7 @@ from orderparam.support.arguments import integer, positive, probability, truth
 from orderparam.support.memory import require_numbers
 from orderparam.support.progress import progress as progress_bar
 
-MODES, RANK = 120, 40
+MODES, RANK = 60, 32
 """Passes and directions that are usual, for estimates."""
 
 
@@ -40,13 +42,16 @@ class LayeredInfluence(Method):
 
     Args:
         samples: Particles S of each layer; rounded up to a power of two, at least 256. What is left
-            of their finite number is of order 1/S.
+            of their finite number is of order 1/S, and stated as what the two halves of the first
+            set change together.
         replicates: Independent sets R >= 2.
         tolerance: Squared norm below which a residual opens no direction, relative to its vector.
-        shift: Whether to compute mean shifts, which takes about two thirds of the time.
+        shift: Whether to compute mean shifts, which takes more than half of the time.
         accuracy: Error asked for, as in `Influence`.
+        covariance: Quantities whose covariances between times are wanted too, as `("f", "ntk")`:
+            `NAME_ncov`, between all entries, or of each entry with itself for kernels.
 
-    Cost: `replicates` times about 300 training runs of S particles (1000 with shifts), each of
+    Cost: `replicates + 2` times about 400 training runs of S particles (1000 with shifts), each of
     O(S r) time per step, layer and sample, r <= steps x samples of the data the number of
     directions, which saturates. Memory O(S r steps) for the way back.
 
@@ -61,19 +66,22 @@ class LayeredInfluence(Method):
     tolerance: float = eqx.field(static=True)
     shift: bool = eqx.field(static=True)
     accuracy: float = eqx.field(static=True)
+    covariance: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(
         self,
         samples: int = 512,
         replicates: int = 4,
-        tolerance: float = 1e-8,
-        shift: bool = False,
+        tolerance: float = 1e-6,
+        shift: bool = True,
         accuracy: float = 0.1,
+        covariance: Sequence[str] = (),
     ) -> None:
         samples = integer("samples", samples, 2)
         self.replicates = integer("replicates", replicates, 2)
-        self.tolerance = probability("tolerance", tolerance, "1e-8 is usual")
+        self.tolerance = probability("tolerance", tolerance, "1e-6 is usual")
         self.shift = truth("shift", shift)
+        self.covariance = names_of(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.1 is usual")
         require_numbers("samples", samples)
         self.samples = 2 ** max(8, math.ceil(math.log2(samples)))
@@ -87,7 +95,8 @@ class LayeredInfluence(Method):
     def config(self) -> Mapping[str, Any]:
         """The settings as plain JSON values."""
         names = ("samples", "replicates", "tolerance", "shift", "accuracy")
-        return {"name": self.name, **{n: getattr(self, n) for n in names}}
+        settings = {n: getattr(self, n) for n in names}
+        return {"name": self.name, **settings, "covariance": list(self.covariance)}
 
     def estimate(self, problem: FiniteWidth, save: SavePlan) -> Estimate:
         """Memory of the way back and of the answers, and time of all passes."""
@@ -97,21 +106,31 @@ class LayeredInfluence(Method):
         rank = min(RANK + 4 * seen, steps * seen)
         state = 6 * depth * self.samples * rank
         kernels = depth * seen**2 * (1 + data.outputs**2) + seen * data.outputs
-        memory = 2**29 + 8 * (state * (steps + 36) + steps * kernels * 2 * MODES)
-        runs = self.replicates * MODES * (15 if self.shift else 5)
+        memory = 2**29 + 8 * (state * (steps + 12) + steps * kernels * 4 * MODES)
+        runs = (self.replicates + 2) * MODES * (17 if self.shift else 8)
         work = runs * steps * depth * 12.0 * rank * self.samples * seen * data.outputs
-        return Estimate(memory, work / 2e9, 60.0)
+        return Estimate(memory + self._pairs(problem, save), work / 2e9, 60.0)
+
+    def _pairs(self, problem: FiniteWidth, save: SavePlan) -> int:
+        """Bytes of covariances between times."""
+        evolution = problem.evolution
+        times, modes = len(save.grid(evolution.steps)), evolution.network.depth * (MODES + GROUP)
+        return asked(self.name, evolution, times, self.covariance, modes)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Replay training with every set of particles."""
         require_layers(self.name, problem, save)
+        self._pairs(problem, save)
         began = time.perf_counter()
         evolution, steps = problem.evolution, save.grid(problem.evolution.steps)
-        functions, names = functions_of(evolution), [(seed, r) for r in range(self.replicates)]
-        runs = particles(evolution, steps, self.samples, self.tolerance, names)
+        functions, names = (
+            functions_of(evolution, self.covariance),
+            [(seed, r) for r in range(self.replicates)],
+        )
+        runs, halves = particles(evolution, steps, self.samples, self.tolerance, names)
         found, seen = [], {}
-        with progress_bar(len(runs), "influence", progress) as advance:
-            for replay, name in zip(runs, names, strict=True):
+        with progress_bar(len(runs) + len(halves), "influence", progress) as advance:
+            for replay, name in zip(runs + halves, names + [names[0]] * 2, strict=True):
                 one, noticed = replicate(replay, functions, name, self.shift)
                 found.append(one)
                 seen = {k: max(v, seen.get(k, v)) for k, v in noticed.items()}
@@ -121,8 +140,8 @@ class LayeredInfluence(Method):
         return pack(
             problem,
             steps,
-            found,
-            None,
+            found[: len(runs)],
+            found[len(runs) :],
             method=self.config(),
             seed=seed,
             accuracy=self.accuracy,

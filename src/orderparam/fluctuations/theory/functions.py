@@ -38,6 +38,7 @@ class Functions(eqx.Module):
         network: Its description.
         loss: Name of the loss.
         outputs: Number of outputs.
+        paired: Variables whose covariances between times are wanted.
     """
 
     gram: Float[Array, "sample sample"]
@@ -46,6 +47,7 @@ class Functions(eqx.Module):
     network: Network = eqx.field(static=True)
     loss: str = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
+    paired: tuple[str, ...] = eqx.field(static=True, default=())
 
     def __call__(self, base: Observed) -> Observed:
         """All variables, the base observables included."""
@@ -77,8 +79,8 @@ class Functions(eqx.Module):
         return out
 
 
-def functions_of(evolution: KernelEvolution) -> Functions:
-    """The functions of a problem, of any depth."""
+def functions_of(evolution: KernelEvolution, paired: tuple[str, ...] = ()) -> Functions:
+    """The functions of a problem, of any depth; `paired` is an attribute of `Functions`."""
     data, inputs = evolution.data, followed(evolution)
     y_test = None if data.y_test is None else data.y_test.reshape(data.test_count, -1)
     return Functions(
@@ -88,6 +90,7 @@ def functions_of(evolution: KernelEvolution) -> Functions:
         network=evolution.network,
         loss=evolution.loss,
         outputs=data.outputs,
+        paired=paired,
     )
 
 

@@ -2,7 +2,9 @@
 
 Influences have the few dimensions of the modes: psi = (A Q) Q^T, so that the covariance that the
 neurons of one layer cause is (A Q) (Q_l^T Q_l) (A Q)^T. A root of the small matrix in the middle
-makes as many equivalent neurons as there are modes.
+makes as many equivalent neurons as there are modes. What the modes leave out is added from answers
+to random pushes of one layer's measure at a time, as further equivalent neurons; this makes sums
+over layers right, while a layer's own part lacks what modes and remainder have in common in it.
 
 The trace of the second derivatives, which is the mean shift, is exact inside the modes, where the
 large curvatures are; outside it is estimated by random signs, for which the diagonal part, each
@@ -18,6 +20,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from orderparam.fluctuations.theory.covariance import covariances, influences
 from orderparam.fluctuations.theory.functions import Functions, Observed
 from orderparam.fluctuations.theory.modes import GROUP, Modes, answers, curvature, find, limit
 from orderparam.fluctuations.theory.replay import Replay
@@ -26,7 +29,10 @@ from orderparam.support.programs import program
 
 
 def replicate(
-    replay: Replay, functions: Functions, seed: tuple[int, ...], shift: bool
+    replay: Replay,
+    functions: Functions,
+    seed: tuple[int, ...],
+    shift: bool,
 ) -> tuple[Moments, dict[str, Any]]:
     """Moments of all variables (leading axis: time) with one set of particles.
 
@@ -37,10 +43,9 @@ def replicate(
         shift: Whether to compute mean shifts.
     """
     modes = find(replay, seed)
-    seen = {"modes": len(modes.directions), "discarded": modes.discarded}
-    return moments_of(
-        replay, functions, modes, _shift(replay, modes, seed) if shift else None
-    ), seen
+    seen = {"modes": len(modes.directions), "outside_modes": modes.outside}
+    shifts = _shift(replay, modes, seed) if shift else None
+    return moments_of(replay, functions, modes, shifts), seen
 
 
 def every_direction(
@@ -49,26 +54,36 @@ def every_direction(
     """The same along all coordinates of a small measure, without anything random."""
     shape = replay.measure.shape
     ways = np.eye(int(np.prod(shape))).reshape(-1, *shape)
-    modes = Modes(ways, answers(replay, ways), 0.0)
+    modes = Modes(ways, answers(replay, ways), {}, 0.0)
     bend = curvature(replay, ways) if shift else None
     shifts = None if bend is None else {n: replay.measure.unit / 2 * v for n, v in bend.items()}
     return moments_of(replay, functions, modes, shifts), {"modes": len(ways)}
 
 
 def moments_of(
-    replay: Replay, functions: Functions, modes: Modes, shift: Observed | None
+    replay: Replay,
+    functions: Functions,
+    modes: Modes,
+    shift: Observed | None,
 ) -> Moments:
     """Moments at each saved time."""
-    size = GROUP * -(-len(modes.directions) // GROUP)  # sets of particles share a program
+    count, pushes = len(modes.directions), len(next(iter(modes.rest.values()), ()))
+    size = GROUP * -(-count // GROUP)  # sets of particles share a program
     inside = np.einsum("ksc,lsc->skl", modes.directions, modes.directions)
     value, vector = np.linalg.eigh(inside)
-    root = vector * np.sqrt(np.maximum(value, 0.0) * replay.measure.unit)[:, None, :]
-    root = np.pad(root, [(0, 0), *[(0, size - len(modes.directions))] * 2])
+    root = np.zeros((len(inside), size + pushes, size + pushes))
+    root[:, :count, :count] = vector * np.sqrt(np.maximum(value, 0.0))[:, None, :]
+    for push in range(pushes):
+        source = push % len(root)
+        root[source, size + push, size + push] = len(range(source, pushes, len(root))) ** -0.5
     answered = {
-        name: np.pad(a, [(0, size - len(a)), *[(0, 0)] * (a.ndim - 1)])
+        name: np.concatenate(
+            [a, np.zeros((size - count, *a.shape[1:])), modes.rest.get(name, a[:0])]
+        )
         for name, a in modes.answers.items()
     }
-    return _over_time(functions, limit(replay), jnp.asarray(root), answered, shift)
+    root = jnp.asarray(root * replay.measure.unit**0.5)
+    return _over_time(functions, limit(replay), root, answered, shift)
 
 
 def _shift(replay: Replay, modes: Modes, seed: tuple[int, ...]) -> Observed:
@@ -91,10 +106,12 @@ def _over_time(
 ) -> Moments:
     equal = jnp.ones(root.shape[1])
 
-    def at(now: tuple[Any, ...]) -> Moments:
+    def at(now: tuple[Any, ...]) -> tuple[Moments, Observed]:
         here, answer, shifted = now
         psi = {n: jnp.einsum("skm,k...->sm...", root, a) for n, a in answer.items()}
-        return moments(functions, here, psi, equal, shifted)
+        found = moments(functions, here, psi, equal, shifted)
+        return found, influences(functions, here, psi)
 
     by_time = {name: jnp.moveaxis(jnp.asarray(a), 1, 0) for name, a in answered.items()}
-    return lax.map(at, (base, by_time, shift))
+    found, psi = lax.map(at, (base, by_time, shift))
+    return found._replace(covariance=covariances(psi, equal))

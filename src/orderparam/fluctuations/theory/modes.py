@@ -4,10 +4,13 @@ The Jacobian A of all base observables by all coordinates of the measure is larg
 small, since trajectories are smooth. Reverse passes of random combinations of observables give
 random combinations of its rows; orthonormalised they are a basis Q of the rows, up to what the
 next combinations still have outside. Forward passes along Q then give A Q, and with it all
-influences at once: psi = (A Q) Q^T. The cost is that of a few dozen training runs, whatever the
-number of observables.
+influences at once: psi = (A Q) Q^T. What lies outside the basis is small, and its covariance is
+estimated by answers to random changes of the measure, less the part of them inside: a trace by a
+projection and a random remainder, whose error falls much faster than that of either. The cost is
+that of a few dozen training runs, whatever the number of observables.
 
-Source: Halko, Martinsson & Tropp (2011), section 4; docs/theory/fluctuations.md, Algorithms.
+Sources: Halko, Martinsson & Tropp (2011), section 4; Meyer, Musco, Musco & Woodruff (2021);
+docs/theory/fluctuations.md, Algorithms.
 """
 
 from typing import NamedTuple
@@ -15,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from orderparam.fluctuations.theory.functions import Observed
@@ -22,21 +26,30 @@ from orderparam.fluctuations.theory.replay import Replay, Theta
 from orderparam.support.programs import program
 
 GROUP = 12
-"""Passes that go through time at once."""
+"""Passes that share a program."""
 
 MOST = 12
 """Groups of passes back, at most."""
 
-DISCARDED = 1e-3
-"""Part of the variance of random combinations of observables that the basis may leave out."""
+OUTSIDE = 0.05
+"""Part of the variance of random combinations of observables that may lie outside the basis."""
 
 
 class Modes(NamedTuple):
-    """Orthonormal directions of the measure, and how observables answer to each."""
+    """Orthonormal directions of the measure, and how observables answer to each.
+
+    Attributes:
+        directions: Q.
+        answers: A Q.
+        rest: Answers to random changes of the measures of one space after the other, of variance 1
+            in each coordinate, less what they have inside Q.
+        outside: Part of the variance of random combinations of observables that is outside Q.
+    """
 
     directions: Float[np.ndarray, "mode source coordinate"]
     answers: Observed
-    discarded: float
+    rest: Observed
+    outside: float
 
 
 @program
@@ -48,7 +61,8 @@ def limit(replay: Replay) -> Observed:
 @program
 def forward(replay: Replay, directions: Float[Array, "mode source coordinate"]) -> Observed:
     """Answers of the base observables to changes of the measure."""
-    return jax.vmap(lambda way: jax.jvp(replay, (replay.origin,), (way,))[1])(directions)
+    # One after the other: side by side, batches of matrices would be copied at every product.
+    return lax.map(lambda way: jax.jvp(replay, (replay.origin,), (way,))[1], directions)
 
 
 @program
@@ -56,8 +70,11 @@ def backward(
     replay: Replay, combinations: Observed
 ) -> Float[Array, "combination source coordinate"]:
     """Derivatives of combinations of the base observables (leading axis) by the measure."""
-    back = jax.vjp(replay, replay.origin)[1]
-    return jax.vmap(lambda one: replay.measure.centred(back(one)[0]))(combinations)
+
+    def one(combination: Observed) -> Theta:
+        return replay.measure.centred(jax.vjp(replay, replay.origin)[1](combination)[0])
+
+    return lax.map(one, combinations)
 
 
 @program
@@ -68,35 +85,45 @@ def bent(replay: Replay, directions: Float[Array, "mode source coordinate"]) -> 
         first = lambda s: jax.jvp(lambda r: replay(r * way), (s,), (jnp.ones(()),))[1]  # noqa: E731
         return jax.jvp(first, (jnp.zeros(()),), (jnp.ones(()),))[1]
 
-    return jax.tree.map(lambda a: a.sum(axis=0), jax.vmap(along)(directions))
+    return jax.tree.map(lambda a: a.sum(axis=0), lax.map(along, directions))
 
 
-def find(replay: Replay, seed: tuple[int, ...], discarded: float = DISCARDED) -> Modes:
-    """Directions that hold all but a part `discarded` of the variance of the observables."""
+def find(replay: Replay, seed: tuple[int, ...], outside: float = OUTSIDE) -> Modes:
+    """Directions that hold all but a part `outside` of the variance of the observables."""
     rng = np.random.default_rng(seed)
-    shape = replay.measure.shape
-    first = replay.measure.centred(jnp.asarray(rng.standard_normal((GROUP, *shape))))
-    size = {
-        # Random changes of the measure are what a wide network has: typical sizes of fluctuations.
-        name: max(float(np.sqrt(np.mean(np.square(answer)))), np.finfo(float).tiny)
-        for name, answer in forward(replay, first).items()
-    }
-    like = jax.eval_shape(replay, replay.origin)
-    basis, left = np.zeros((0, int(np.prod(shape)))), 1.0
+    pushes = _in_turn(replay, rng)
+    pushed = {name: np.asarray(a) for name, a in forward(replay, jnp.asarray(pushes)).items()}
+    # Random changes of the measure are what a wide network has: typical sizes of fluctuations.
+    tiny = np.finfo(float).tiny
+    size = {name: max(float(np.sqrt(np.mean(a**2))), tiny) for name, a in pushed.items()}
+    basis, left = np.zeros((0, pushes[0].size)), 1.0
     for _ in range(MOST):
         drawn = {
-            name: jnp.asarray(rng.standard_normal((GROUP, *one.shape)) / size[name])
-            for name, one in like.items()
+            name: jnp.asarray(rng.standard_normal(a.shape) / size[name])
+            for name, a in pushed.items()
         }
         rows = np.asarray(backward(replay, drawn)).reshape(GROUP, -1)
         rest = rows - (rows @ basis.T) @ basis
         rest = rest - (rest @ basis.T) @ basis
-        left = float(np.sum(rest**2) / max(np.sum(rows**2), np.finfo(float).tiny))
+        left = float(np.sum(rest**2) / max(np.sum(rows**2), tiny))
         basis = np.concatenate([basis, np.linalg.qr(rest.T)[0].T])
-        if left < discarded or len(basis) + GROUP > basis.shape[1]:
+        if left < outside or len(basis) + GROUP > basis.shape[1]:
             break
-    ways = basis.reshape(-1, *shape)
-    return Modes(ways, answers(replay, ways), left)
+    ways = basis.reshape(-1, *replay.measure.shape)
+    answered = answers(replay, ways)
+    inside = pushes.reshape(GROUP, -1) @ basis.T
+    beyond = {name: a - np.tensordot(inside, answered[name], axes=1) for name, a in pushed.items()}
+    return Modes(ways, answered, beyond, left)
+
+
+def _in_turn(
+    replay: Replay, rng: np.random.Generator
+) -> Float[np.ndarray, "push source coordinate"]:
+    """Random changes of the measure of one space at a time."""
+    sources = replay.measure.shape[0]
+    turn = np.arange(GROUP)[:, None] % sources == np.arange(sources)
+    drawn = rng.standard_normal((GROUP, *replay.measure.shape))
+    return np.asarray(replay.measure.centred(jnp.asarray(drawn))) * turn[:, :, None]
 
 
 def answers(replay: Replay, directions: Float[np.ndarray, "mode source coordinate"]) -> Observed:

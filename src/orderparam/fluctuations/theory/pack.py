@@ -7,7 +7,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from orderparam.fluctuations.glossary import coordinates, separated, sources, variable
+from orderparam.fluctuations.glossary import (
+    coordinates,
+    separated,
+    separated_pairs,
+    sources,
+    variable,
+)
 from orderparam.fluctuations.problem import FiniteWidth
 from orderparam.fluctuations.theory.diagnosis import (
     crossing_width,
@@ -19,7 +25,7 @@ from orderparam.fluctuations.theory.diagnosis import (
 )
 from orderparam.fluctuations.theory.statistics import Moments
 from orderparam.kernels import checked_loss
-from orderparam.results import Solution, Variable, Verdict, build_solution
+from orderparam.results import Coordinate, Solution, Variable, Verdict, build_solution
 
 LEVELS = "ntk_eigenvalues"
 
@@ -42,13 +48,17 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
     for suffix, values in (("_shift", found.shift), ("_noise", found.noise)):
         if values:
             parts[suffix] = shaped(values)
+    if found.covariance:
+        parts["_ncov"] = {
+            n: separated_pairs(evolution, n, np.asarray(v)) for n, v in found.covariance.items()
+        }
     return parts
 
 
 def averaged(
-    problem: FiniteWidth, sets: Sequence[Parts], coarser: Parts | None
+    problem: FiniteWidth, sets: Sequence[Parts], coarser: Sequence[Parts]
 ) -> dict[str, Variable]:
-    """Variables of the glossary, with errors from several sets or from one coarser rule."""
+    """Variables of the glossary, with errors from several sets and from coarser rules."""
     variables = {}
     for suffix, quantities in sets[0].items():
         for quantity in quantities:
@@ -56,8 +66,9 @@ def averaged(
             mean, se, bias = values.mean(axis=0), None, None
             if len(sets) > 1:
                 se = values.std(axis=0, ddof=1) / np.sqrt(len(sets))
-            if coarser is not None:
-                bias = np.abs(mean - coarser[suffix][quantity])
+            if coarser:
+                rough = np.mean([parts[suffix][quantity] for parts in coarser], axis=0)
+                bias = np.abs(values[0] - rough)
             variables[quantity + suffix] = variable(
                 problem, quantity, suffix, mean, se=se, bias=bias
             )
@@ -68,7 +79,7 @@ def pack(
     problem: FiniteWidth,
     steps: Int[np.ndarray, " time"],
     sets: Sequence[Moments],
-    coarser: Moments | None,
+    coarser: Sequence[Moments],
     *,
     method: Mapping[str, Any],
     seed: int,
@@ -77,13 +88,14 @@ def pack(
     seen: Mapping[str, Any],
     seconds: float,
 ) -> Solution:
-    """The solution of several sets of neurons, or of a quadrature and a coarser one.
+    """The solution of several sets of neurons, or of a quadrature.
 
     Args:
         problem: What was solved.
         steps: Saved steps.
         sets: Moments of each set, with the axis of time first.
-        coarser: Moments of a coarser quadrature; `None` for random sets.
+        coarser: Moments by coarser rules in place of the first set; what their average moves is
+            the error of a finite rule that the scatter of sets does not show.
         method: Settings of the method.
         seed: Seed of everything random.
         accuracy: Relative error that was asked for.
@@ -94,7 +106,7 @@ def pack(
     variables = averaged(
         problem,
         [parts_of(problem, found) for found in sets],
-        None if coarser is None else parts_of(problem, coarser),
+        [parts_of(problem, found) for found in coarser],
     )
     remarks = _without_crossings(variables, accuracy)
     found = _by_suffix(variables)
@@ -113,7 +125,7 @@ def pack(
         verdict, message = Verdict.NON_FINITE, "A variable is not finite; lower the learning rate."
     return build_solution(
         variables,
-        coordinates(problem, steps) | {"source": sources(problem)},
+        coordinates(problem, steps) | {"source": sources(problem)} | _again(found, steps),
         family=problem.family,
         kind="theory",
         problem=problem.config(),
@@ -158,7 +170,8 @@ def _by_suffix(variables: Mapping[str, Variable]) -> Parts:
     found: Parts = {"": {}}
     for name, one in variables.items():
         suffix = next(
-            (s for s in ("_nvar_layer", "_nvar", "_shift", "_noise") if name.endswith(s)), ""
+            (s for s in ("_nvar_layer", "_nvar", "_ncov", "_shift", "_noise") if name.endswith(s)),
+            "",
         )
         quantity = name.removesuffix(suffix) if suffix else name
         found.setdefault(suffix, {})[quantity] = one.values
@@ -169,6 +182,13 @@ def _error(one: Variable) -> Float[np.ndarray, "..."]:
     """Standard error and known bias of a variable together."""
     se = np.zeros(one.values.shape) if one.se is None else one.se
     return se if one.bias is None else np.hypot(se, one.bias)
+
+
+def _again(found: Parts, steps: Int[np.ndarray, " time"]) -> dict[str, Coordinate]:
+    """The second time of covariances, if there are any."""
+    if "_ncov" not in found:
+        return {}
+    return {"time_": Coordinate(("time_",), steps, "second step of gradient descent", "steps")}
 
 
 def _finite(found: Mapping[str, float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ Source: Bordelon & Pehlevan (2023); docs/theory/fluctuations.md, Deep networks, 
 """
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -59,7 +59,10 @@ class Measure(eqx.Module):
 
 
 class ParticleMeasure(Measure):
-    """Weights of particles, 1/S + theta; they sum to 1, so that theta sums to 0."""
+    """Weights of particles, 1/S + theta; they sum to 1, so that theta sums to 0.
+
+    Particles without weight are not there: `half` takes away one half or the other.
+    """
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,7 +73,23 @@ class ParticleMeasure(Measure):
     @property
     def unit(self) -> float:
         """A network is a draw of N particles: weights have the covariance (1 - 1/S)/(S N)."""
-        return 1 / self.shape[1]
+        return 1 / float(np.sum(np.asarray(self._weights) > 0))
+
+    @property
+    def _weights(self) -> Float[Array, " coordinate"]:
+        """Of the particles of every space alike."""
+        return next(iter(self.state.spaces.values())).weights
+
+    def half(self, second: bool) -> Self:
+        """The measure of the first or the second half of the particles, without the others."""
+        points = self.shape[1]
+        kept = (np.arange(points) >= points // 2) == second
+        weights = jnp.asarray(np.where(kept, 2 / points, 0.0))
+        spaces = {
+            name: eqx.tree_at(lambda s: s.weights, space, weights)
+            for name, space in self.state.spaces.items()
+        }
+        return type(self)(_with(self.state, spaces))
 
     def moved(self, theta: Theta) -> State:
         """Spaces with other weights."""
@@ -81,7 +100,9 @@ class ParticleMeasure(Measure):
 
     def centred(self, theta: Float[Array, "*way source coordinate"]) -> Array:
         """Changes that keep the sum of the weights."""
-        return theta - theta.mean(axis=-1, keepdims=True)
+        there = self._weights > 0
+        kept = jnp.where(there, theta, 0.0)
+        return kept - jnp.where(there, kept.sum(axis=-1, keepdims=True) / there.sum(), 0.0)
 
 
 class WishartMeasure(Measure):

@@ -17,6 +17,9 @@ FIRST = 32
 CROWDED = 4
 """Seeds have to be fewer than the particles by this factor."""
 
+COARSER = 100.0
+"""Factor of the tolerance whose effect is stated as the error of a linear run."""
+
 ROUND = 8
 """Room comes in steps of so many directions, so that sets of particles share one program."""
 
@@ -27,8 +30,11 @@ def particles(
     samples: int,
     tolerance: float,
     seeds: Sequence[tuple[int, ...]],
-) -> list[Replay]:
-    """Runs of several sets of particles, of equal shapes.
+) -> tuple[list[Replay], list[Replay]]:
+    """Runs of several sets of particles, and of the halves of the first, of equal shapes.
+
+    Halves show what is left of the finite number of particles: what scatters in the whole set is
+    the average of what scatters in its halves, but errors of order 1/S are twice as large.
 
     Raises:
         CapacityExceeded: If there are too few particles for the directions that open.
@@ -42,7 +48,14 @@ def particles(
         }
         return seeded_state(layout, spaces, capacity, tolerance)
 
-    needed = [_needed(program, fresh(s, FIRST, (FIRST, FIRST)), saved) for s in seeds]
+    def all_runs(room: int, capacity: tuple[int, int]) -> tuple[list[Replay], list[Replay]]:
+        measures = [ParticleMeasure(fresh(s, room, capacity)) for s in seeds]
+        halves = [measures[0].half(second) for second in (False, True)]
+        run = lambda m: Replay(program, m, jnp.asarray(saved), int(saved[-1]) + 1)  # noqa: E731
+        return [run(m) for m in measures], [run(m) for m in halves]
+
+    tried = [one for runs in all_runs(FIRST, (FIRST, FIRST)) for one in runs]
+    needed = [_needed(program, one.measure.state, saved) for one in tried]
     rx, ry, drawn = (max(numbers) for numbers in zip(*needed, strict=True))
     if drawn > samples // CROWDED:
         enough = 2 ** int(np.ceil(np.log2(CROWDED * drawn)))
@@ -50,28 +63,29 @@ def particles(
             f"Neurons of this problem use {drawn} random numbers each, which {samples} samples "
             f"cannot tell apart; raise `samples` to at least {enough}, or raise `tolerance`."
         )
-    return [
-        Replay(
-            program,
-            ParticleMeasure(fresh(s, drawn, (rx, ry))),
-            jnp.asarray(saved),
-            int(saved[-1]) + 1,
-        )
-        for s in seeds
-    ]
+    return all_runs(drawn, (rx, ry))
 
 
-def linear(evolution: KernelEvolution, saved: Int[np.ndarray, " time"], tolerance: float) -> Replay:
-    """The run of a linear network, whose vectors are coefficients on the seeds."""
+def linear(
+    evolution: KernelEvolution, saved: Int[np.ndarray, " time"], tolerance: float
+) -> tuple[Replay, Replay]:
+    """The run of a linear network, whose vectors are coefficients on the seeds, and a coarser one.
+
+    The coarser one has COARSER times the tolerance, and room for as many seeds.
+    """
     layout, program = kernel_layout(evolution), KernelProgram.of(evolution)
 
-    def fresh(room: int, capacity: tuple[int, int]) -> State:
+    def fresh(room: int, capacity: tuple[int, int], times: float) -> State:
         spaces = {name: CoefficientSpace.of(np.eye(room)) for name in layout.spaces}
-        return seeded_state(layout, spaces, capacity, tolerance)
+        return seeded_state(layout, spaces, capacity, times * tolerance)
 
-    rx, ry, drawn = _needed(program, fresh(FIRST, (FIRST, FIRST)), saved, step=1)
-    measure = WishartMeasure(fresh(drawn, (rx, ry)))
-    return Replay(program, measure, jnp.asarray(saved), int(saved[-1]) + 1)
+    rx, ry, drawn = _needed(program, fresh(FIRST, (FIRST, FIRST), 1.0), saved, step=1)
+    fine, coarse = (WishartMeasure(fresh(drawn, (rx, ry), times)) for times in (1.0, COARSER))
+    last = int(saved[-1]) + 1
+    return (
+        Replay(program, fine, jnp.asarray(saved), last),
+        Replay(program, coarse, jnp.asarray(saved), last),
+    )
 
 
 def _needed(

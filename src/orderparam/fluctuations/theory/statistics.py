@@ -30,12 +30,14 @@ class Moments(NamedTuple):
 
     `noise` is the part of the shift of losses that the scatter of predictions causes, 1/2 tr(d^2 F
     Sigma): averaging the predictions of E networks divides it by E, and leaves the rest.
+    `covariance` is that of all times together.
     """
 
     limit: Observed
     variance: Observed
     shift: Observed | None
     noise: Observed | None = None
+    covariance: Observed | None = None
 
 
 def moments(

@@ -5,10 +5,12 @@ from orderparam.errors import UnsupportedCombination
 from orderparam.fluctuations.problem import FiniteWidth
 from orderparam.kernels import MLP, ResNet
 
-SUPPORTED = (
-    "networks with one hidden layer and a smooth activation, with squared, logistic or softmax "
-    "loss, any number of outputs, momentum, weight decay, biases and minibatches"
+CARRIED = (
+    "with squared, logistic or softmax loss, any number of outputs, momentum, weight decay, biases "
+    "and minibatches"
 )
+ONE = f"networks with one hidden layer and a smooth activation, {CARRIED}"
+ANY = f"fully connected and residual networks of any depth with a smooth activation, {CARRIED}"
 
 
 def require_one_layer(
@@ -19,24 +21,9 @@ def require_one_layer(
     Raises:
         UnsupportedCombination: Naming what does not fit, why, and what is supported.
     """
-    evolution = problem.evolution
-    network, activation = evolution.network, evolution.network.activation
-    wrong = {
-        f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
-        f"{network.depth} hidden layers": network.depth > 1,
-        f"the activation {activation.name!r}, whose kinks the derivatives of paths do not see "
-        "(wrong by tens of percent for kernels)": not (kinks or activation.smooth),
-        f"the loss {evolution.loss!r}, whose kink the derivatives of paths do not see": (
-            not kinks and evolution.loss == "hinge"
-        ),
-        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
-    }
-    found = next((what for what, is_wrong in wrong.items() if is_wrong), "")
-    if found:
-        raise UnsupportedCombination(
-            f"The method {method} does not support {found}; it supports {SUPPORTED}. Measure "
-            "ensembles of networks with orderparam.simulate, which trains all of them."
-        )
+    depth = problem.evolution.network.depth
+    deep = {f"{depth} hidden layers": depth > 1}
+    _refuse(method, _unfit(problem, save, kinks) | deep, ONE)
 
 
 def require_layers(method: str, problem: FiniteWidth, save: SavePlan) -> None:
@@ -45,24 +32,22 @@ def require_layers(method: str, problem: FiniteWidth, save: SavePlan) -> None:
     Raises:
         UnsupportedCombination: Naming what does not fit, why, and what is supported.
     """
+    _refuse(method, _unfit(problem, save, kinks=False), ANY)
+
+
+def _unfit(problem: FiniteWidth, save: SavePlan, kinks: bool) -> dict[str, bool]:
+    """What neurons, followed one by one along their paths, do not carry."""
     evolution = problem.evolution
     network, activation = evolution.network, evolution.network.activation
-    wrong = {
+    return {
         f"the network {type(network).__name__}": not isinstance(network, MLP | ResNet),
         f"the activation {activation.name!r}, whose kinks the derivatives of paths do not see "
-        "(wrong by tens of percent for kernels)": not activation.smooth,
+        "(wrong by tens of percent for kernels)": not (kinks or activation.smooth),
         f"the loss {evolution.loss!r}, whose kink the derivatives of paths do not see": (
-            evolution.loss == "hinge"
+            not kinks and evolution.loss == "hinge"
         ),
         "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
     }
-    _refuse(
-        method,
-        wrong,
-        "fully connected and residual networks of any depth with a smooth activation, with "
-        "squared, logistic or softmax loss, any number of outputs, momentum, weight decay, biases "
-        "and minibatches",
-    )
 
 
 def require_linear(method: str, problem: FiniteWidth, save: SavePlan) -> None:

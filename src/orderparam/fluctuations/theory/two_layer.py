@@ -22,6 +22,7 @@ from orderparam.fluctuations.theory.basis import (
     mode_basis,
     principal,
 )
+from orderparam.fluctuations.theory.covariance import covariances, influences
 from orderparam.fluctuations.theory.functions import Functions, Observed
 from orderparam.fluctuations.theory.particles import Training, single
 from orderparam.fluctuations.theory.response import (
@@ -155,7 +156,7 @@ def _over_time(
 ) -> Moments:
     """Moments at each saved time, one after another."""
 
-    def at(now: tuple[Any, ...]) -> Moments:
+    def at(now: tuple[Any, ...]) -> tuple[Moments, Observed]:
         saved, base, answer, shifted = now
         own = jax.vmap(lambda *one: single(training, *one))(saved, paths.origin)
         psi = {
@@ -163,7 +164,9 @@ def _over_time(
             for name in base
         }
         psi = jax.tree.map(lambda a: a[None], psi)  # one hidden layer, one source
-        return moments(functions, base, psi, weights, shifted)
+        found = moments(functions, base, psi, weights, shifted)
+        return found, influences(functions, base, psi)
 
     by_time = {name: jnp.moveaxis(answer, 1, 0) for name, answer in answered.items()}
-    return lax.map(at, (paths.saved, observed, by_time, shift))
+    found, psi = lax.map(at, (paths.saved, observed, by_time, shift))
+    return found._replace(covariance=covariances(psi, weights))
