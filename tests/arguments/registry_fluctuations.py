@@ -35,6 +35,7 @@ def fluctuation_cases() -> list[Case]:
         Case("fluctuations.Influence", f.Influence, {"samples": 64, "nodes": 6}),
         Case("fluctuations.SharedSeeds", f.SharedSeeds),
         Case("fluctuations.LayeredInfluence", f.LayeredInfluence),
+        Case("fluctuations.RoundedInfluence", f.RoundedInfluence),
         Case("fluctuations.DeepLinear", f.DeepLinear),
         Case(
             "fluctuations.at_width",

@@ -7,6 +7,7 @@ from orderparam.fluctuations.analysis.widths import Split, at_width, best_split,
 from orderparam.fluctuations.methods.deep_linear import DeepLinear
 from orderparam.fluctuations.methods.influence import Influence
 from orderparam.fluctuations.methods.layered import LayeredInfluence
+from orderparam.fluctuations.methods.rounded import RoundedInfluence
 from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
 from orderparam.fluctuations.problem import FiniteWidth
 
@@ -15,6 +16,7 @@ __all__ = [
     "FiniteWidth",
     "Influence",
     "LayeredInfluence",
+    "RoundedInfluence",
     "SharedSeeds",
     "Split",
     "at_width",

@@ -3,12 +3,13 @@
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.fluctuations.problem import FiniteWidth
@@ -130,24 +131,8 @@ class Influence(Method):
         require_one_layer(self.name, problem, save)
         began = time.perf_counter()
         steps = save.grid(problem.evolution.steps)
-        asked(self.name, problem.evolution, len(steps), self.covariance, self.samples)
-        training, functions = (
-            training_of(problem.evolution, steps),
-            functions_of(problem.evolution, self.covariance),
-        )
-        found: list[Moments] = []
-        seen: dict[str, Any] = {}
-        populations = self._populations(problem, training.rows.shape[1], seed)
-        with progress_bar(len(populations), "influence", progress) as advance:
-            for normals, weights in populations:
-                start = neurons(problem.evolution, training, normals)
-                population = Population(start, jnp.asarray(weights))
-                one, noticed = replicate(
-                    training, functions, population, self.algorithm, self.shift
-                )
-                found.append(one)
-                seen = {k: max(v, seen.get(k, v)) for k, v in noticed.items()}
-                advance(1)
+        with progress_bar(self.replicates, "influence", progress) as advance:
+            found, seen = self.follow(problem, steps, seed, advance)
         exact = self.nodes is not None
         return pack(
             problem,
@@ -161,6 +146,28 @@ class Influence(Method):
             seen=seen,
             seconds=time.perf_counter() - began,
         )
+
+    def follow(
+        self,
+        problem: FiniteWidth,
+        steps: Int[np.ndarray, " time"],
+        seed: int,
+        advance: Callable[[int], object],
+    ) -> tuple[list[Moments], dict[str, Any]]:
+        """Moments of each set of neurons, and what they notice."""
+        evolution = problem.evolution
+        asked(self.name, evolution, len(steps), self.covariance, self.samples)
+        training = training_of(evolution, steps)
+        functions = functions_of(evolution, self.covariance)
+        found: list[Moments] = []
+        seen: dict[str, Any] = {}
+        for normals, weights in self._populations(problem, training.rows.shape[1], seed):
+            population = Population(neurons(evolution, training, normals), jnp.asarray(weights))
+            one, noticed = replicate(training, functions, population, self.algorithm, self.shift)
+            found.append(one)
+            seen = {k: max(v, seen.get(k, v)) for k, v in noticed.items()}
+            advance(1)
+        return found, seen
 
     def _populations(
         self, problem: FiniteWidth, rank: int, seed: int

@@ -101,7 +101,7 @@ class SharedSeeds(Method):
             problem,
             steps,
             sets,
-            None,
+            [],
             method=self.config(),
             seed=seed,
             accuracy=self.accuracy,

@@ -3,6 +3,7 @@
 from orderparam.contract import SavePlan
 from orderparam.errors import UnsupportedCombination
 from orderparam.fluctuations.problem import FiniteWidth
+from orderparam.fluctuations.theory.rounding import SIZES
 from orderparam.kernels import MLP, ResNet
 
 CARRIED = (
@@ -33,6 +34,23 @@ def require_layers(method: str, problem: FiniteWidth, save: SavePlan) -> None:
         UnsupportedCombination: Naming what does not fit, why, and what is supported.
     """
     _refuse(method, _unfit(problem, save, kinks=False), ANY)
+
+
+def require_rectifier(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse what is no network of one hidden layer of rectifiers.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    network, loss = problem.evolution.network, problem.evolution.loss
+    name = network.activation.name
+    wrong = {
+        f"the activation {name!r}": name not in SIZES,
+        f"the loss {loss!r}, whose kink stays": loss == "hinge",
+        f"{network.depth} hidden layers": network.depth > 1,
+    }
+    supported = f"networks with one hidden layer of {' or '.join(SIZES)}, {CARRIED}"
+    _refuse(method, _unfit(problem, save, kinks=True) | wrong, supported)
 
 
 def _unfit(problem: FiniteWidth, save: SavePlan, kinks: bool) -> dict[str, bool]:

@@ -13,7 +13,7 @@ from orderparam.online.theory.modes import Modes
 from orderparam.online.theory.moments import State
 from orderparam.results import Solution
 
-_COMPILATION = 10.0
+_COMPILATION = 5.0
 """Seconds that compiling takes on one core, as measured."""
 
 
@@ -31,7 +31,7 @@ class ModalODE(IntegratedMethod):
         margin: delta: the plateau is entered and left at a relative distance delta of the loss.
         rest: Share of the plateau's loss above the final one at which a run has converged.
 
-    Cost: O(p) a step and trajectory. The integration takes about two thirds of the time of
+    Cost: O(p) a step and trajectory. The integration alone takes about two thirds of that of
     `OverlapODE` at (p, p*) = (4, 2) and (8, 4); events and labels, most of a solve, take the same.
 
     Source: docs/theory/online.md, Modal equations.

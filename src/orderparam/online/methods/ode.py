@@ -17,7 +17,7 @@ from orderparam.results import Solution
 from orderparam.support.arguments import integer, positive, refuse
 from orderparam.support.memory import require_numbers
 
-_COMPILATION = 10.0
+_COMPILATION = 5.0
 """Seconds that compiling takes on one core, as measured."""
 
 
