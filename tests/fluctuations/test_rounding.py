@@ -42,7 +42,7 @@ def test_networks_of_rectifiers_scatter_as_predicted(gamma0):
     problem = problem_of(
         op.kernels.MLP(1, "relu_normalized"), data, gamma0=gamma0, learning_rate=0.25, steps=30
     )
-    theory = op.solve(problem, progress=False)
+    theory = op.solve(problem, F.RoundedInfluence(shift=False), progress=False)
     networks = op.simulate(problem, width=[256], seeds=[2000], progress=False)
     measured = networks["f_nvar"].isel(width=0).mean("seed")
     predicted = theory["f_nvar"].transpose(*measured.dims)

@@ -57,7 +57,7 @@ def widths(limit: Arrays, variance: Arrays, shift: Arrays) -> dict[str, float]:
     beta = _per_time(shift["f"]) if shift else np.zeros(1)
     found = {"width_shift": float(beta.max() / moved)}
     if variance:
-        spread = _per_time(np.sqrt(variance["f"])) ** 2
+        spread = variance["f"].reshape(len(variance["f"]), -1).mean(axis=1)
         found["width_spread"] = float(spread.max() / moved**2)
         there = spread > NOTHING * max(spread.max(), np.finfo(float).tiny)
         ratio = np.where(there, beta**2 / np.where(there, spread, 1.0), 0.0)

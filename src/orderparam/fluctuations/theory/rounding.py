@@ -16,6 +16,7 @@ import functools
 import math
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
@@ -69,6 +70,8 @@ def extrapolated(coarse: Moments, fine: Moments) -> Moments:
         for a, b in zip(coarse[2:], fine[2:], strict=True)
     ]
     limit, variance = line(coarse.limit, fine.limit), line(coarse.variance, fine.variance)
+    # A variance that vanishes, as that of centred predictions at the start, is 0 up to rounding.
+    variance = {n: jnp.maximum(v, 0.0) for n, v in variance.items()}
     return without_slopes(Moments(limit, variance, *pairs))
 
 
