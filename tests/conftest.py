@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)
@@ -34,6 +34,12 @@ CHECKER = (
 )
 # Has to come before the first import of the package, which is why it is not a fixture.
 install_import_hook("orderparam", CHECKER)
+
+
+def pytest_configure(config):
+    """Small programs take longer to optimise than to run; those of `make validate` run for long."""
+    if config.option.markexpr == "not validate":
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 MANY_MAPS = 20_000
