@@ -32,8 +32,15 @@ CHECKER = (
     "beartype.beartype(conf=beartype.BeartypeConf(hint_overrides=beartype.FrozenDict("
     "{beartype.typing.Self: object})))"
 )
+SOURCE = Path(__file__).parents[1] / "src"
+# Only where there are shapes: pyright checks the other types, and checked calls are slow.
+SHAPED = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in sorted(SOURCE.glob("orderparam/**/*.py"))
+    if "from jaxtyping import" in path.read_text(encoding="utf-8")
+]
 # Has to come before the first import of the package, which is why it is not a fixture.
-install_import_hook("orderparam", CHECKER)
+install_import_hook(SHAPED, CHECKER)
 
 
 def pytest_configure(config):
