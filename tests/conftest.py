@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import beartype.typing  # noqa: F401  (named in CHECKER below)
@@ -32,8 +32,21 @@ CHECKER = (
     "beartype.beartype(conf=beartype.BeartypeConf(hint_overrides=beartype.FrozenDict("
     "{beartype.typing.Self: object})))"
 )
+SOURCE = Path(__file__).parents[1] / "src"
+# Only where there are shapes: pyright checks the other types, and checked calls are slow.
+SHAPED = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in sorted(SOURCE.glob("orderparam/**/*.py"))
+    if "from jaxtyping import" in path.read_text(encoding="utf-8")
+]
 # Has to come before the first import of the package, which is why it is not a fixture.
-install_import_hook("orderparam", CHECKER)
+install_import_hook(SHAPED, CHECKER)
+
+
+def pytest_configure(config):
+    """Small programs take longer to optimise than to run; those of `make validate` run for long."""
+    if config.option.markexpr == "not validate":
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 MANY_MAPS = 20_000

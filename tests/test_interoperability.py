@@ -5,7 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -202,13 +202,12 @@ def usual(name):
 FAST = ("kernels", "mixtures", "online", "experts-trap")
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize(
-    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.validate) for n in SMALL]
-)
-def test_the_settings_of_a_caller_change_nothing(name, setting):
+def unchanged(name, settings):
+    """Every verb gives under the settings of a caller what it gives without."""
     theory, trained, cost, comparison = usual(name)
-    with SETTINGS[setting]():
+    with ExitStack() as stack:
+        for setting in settings:
+            stack.enter_context(SETTINGS[setting]())
         its_theory, its_trained, its_cost, its_comparison = results(name)
         assert op.citation(its_theory) == op.citation(theory)
     same(theory, its_theory)
@@ -216,6 +215,19 @@ def test_the_settings_of_a_caller_change_nothing(name, setting):
     if trained is not None:
         same(trained, its_trained)
         assert repr(its_comparison.table) == repr(comparison.table)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_the_settings_of_a_caller_change_nothing(name):
+    """All of them at once, since each compiles everything again; `validate` says which it is."""
+    unchanged(name, SETTINGS)
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("name", SMALL)
+def test_each_setting_of_a_caller_changes_nothing(name, setting):
+    unchanged(name, [setting])
 
 
 @pytest.mark.parametrize(

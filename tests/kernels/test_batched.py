@@ -26,6 +26,8 @@ def test_points_equal_separate_solves(monkeypatch, capacity):
     )
     assert list(found) == [(0.5, 0.2), (0.5, 0.6), (2.0, 0.2), (2.0, 0.6)]
     assert bool(grown) == (capacity is not None)
+    # With room from the beginning: to grow once more alone would compile once more.
+    method = Causal(512, 2, 1e-4, capacity=capacity and 2 * capacity)
     for gamma0, rate in ((0.5, 0.2), (2.0, 0.6)):
         alone = op.kernels.KernelEvolution(
             MLP(2, "tanh"), DATA, gamma0=gamma0, learning_rate=rate, steps=10

@@ -47,7 +47,10 @@ def test_what_cannot_be_asked_for():
         op.solve(task, op.kernels.Alternating(), progress=False)
 
 
-@pytest.mark.parametrize("readout", ["pooled", "flattened"])
+# The fast form of the second is in tests/agreement/test_cnn.py.
+@pytest.mark.parametrize(
+    "readout", ["pooled", pytest.param("flattened", marks=pytest.mark.validate)]
+)
 def test_two_steps_at_one_time_are_the_kernels_of_that_step(readout):
     network = CNN(2, "linear", shape=3, readout=readout)
     data = op.data.gaussian(count=3, dimension=3, test_count=1, seed=1)

@@ -158,7 +158,7 @@ def away(first, second, name):
 
 
 def test_alternating_sampling_is_a_second_route():
-    causal = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-5), progress=False)
+    causal = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-6), progress=False)
     settings = {"samples": 512, "replicates": 4, "tolerance": 1e-5, "accuracy": 0.1}
     alternating = op.solve(SMALL, op.kernels.Alternating(**settings), progress=False)
     assert alternating.verdict is Verdict.CONVERGED
@@ -172,7 +172,7 @@ def test_alternating_sampling_is_a_second_route():
     for name in ("f", "Phi", "G", "ntk"):
         assert away(causal, alternating, name) < 3
     assert away(causal, wrong, "f") > 6
-    dropped = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-5, response=False), progress=False)
+    dropped = op.solve(SMALL, op.kernels.Causal(2048, 4, 1e-6, response=False), progress=False)
     assert away(dropped, wrong, "f") < 3
 
 
@@ -247,11 +247,11 @@ def test_perturbation_of_a_linear_network_is_exact():
 
 
 def test_perturbation_misses_the_fourth_order():
-    method, deviations = op.kernels.Perturbation(2048, 2, 1e-6), []
+    method, deviations = op.kernels.Perturbation(2048, 4, 1e-6), []
     for gamma0 in (0.5, 1.0):
         problem = replace(SMALL, gamma0=gamma0)
         expanded = op.solve(problem, method, progress=False, throw=False)
-        full = op.solve(problem, op.kernels.Causal(2048, 2, 1e-6, accuracy=0.05), progress=False)
+        full = op.solve(problem, op.kernels.Causal(2048, 4, 1e-6, accuracy=0.05), progress=False)
         deviations.append(np.abs((expanded["f"] - full["f"]).values).max())
     assert 2.5 < np.log2(deviations[1] / deviations[0]) < 5
     with pytest.raises(UnsupportedCombination, match="kinks"):
