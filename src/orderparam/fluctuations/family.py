@@ -43,7 +43,7 @@ FAMILY = Family(
             experiment=simulate,
             size="width",
             system="ensembles of networks",
-            options=("limit",),
+            options=("limit", "control"),
         ),
     ),
     figures=FIGURES,
