@@ -1,6 +1,7 @@
 """Finite-width fluctuations: what the verbs, studies and checks need of this family."""
 
 from orderparam.contract import Family, Kind
+from orderparam.fluctuations.evidence.claims import CLAIMS
 from orderparam.fluctuations.evidence.figures import FIGURES, SYMBOLS
 from orderparam.fluctuations.evidence.overview import overview
 from orderparam.fluctuations.experiment.simulate import simulate
@@ -46,8 +47,10 @@ FAMILY = Family(
             options=("limit", "control"),
         ),
     ),
+    parts=("orderparam.kernels",),
     figures=FIGURES,
     symbols=SYMBOLS,
+    claims=CLAIMS,
     citations=CITATIONS,
     overview=overview,
 )
