@@ -187,6 +187,8 @@ class Family:
             object.__setattr__(self, name, text(name, getattr(self, name)))
         for kind in sequence("kinds", self.kinds, "kinds of problems"):
             instance("kinds", kind, Kind, "build each with orderparam.contract.Kind")
+        modules = sequence("parts", self.parts, "names of modules", least=0)
+        object.__setattr__(self, "parts", tuple(text("parts", module) for module in modules))
         if self.overview is not None:
             function("overview", self.overview, "a solution")
 
