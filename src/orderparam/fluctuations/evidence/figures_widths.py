@@ -34,14 +34,8 @@ def width_laws(pairs: Sequence[Pair]) -> Figure:
         beta, Sigma = (pair.theory[f"f_{ending}"].values for ending in ("shift", "nvar"))
         _law(axes[0, 0], fit, "scatter", float(Sigma.mean()), 1, index, gamma0(pair))
         _law(axes[0, 1], fit, "shift", float(np.mean(beta**2)), 2, index, gamma0(pair))
-        moments = gaussianity(pair.experiment, variable="ntk").isel(time=0, sample=0, sample_=0)
-        axes[0, 2].errorbar(
-            moments["width"].values * (1 + 0.06 * index), moments["skewness"],
-            yerr=moments["skewness_se"], fmt=marker(index), markersize=4, color=colour(index),
-        )  # fmt: skip
+    _skewness(axes[0, 2], ordered[0])
     widths = np.array(ordered[0].sizes, float)
-    first = float(axes[0, 2].lines[0].get_ydata()[0]) * np.sqrt(widths[0] / widths)
-    axes[0, 2].plot(widths, first, color=THEORY, linestyle=":", label=r"$\propto N^{-1/2}$")
     axes[0, 2].axhline(0, color=THEORY, linewidth=0.6)
     titles = ("mean square deviation of $f$", "squared mean deviation of $f$",
               "skewness of $K_{11}$ before training")  # fmt: skip
@@ -58,9 +52,9 @@ def width_laws(pairs: Sequence[Pair]) -> Figure:
     axes[0, 2].set_ylabel("skewness over networks")
     count = len(ordered[0].runs("f", ordered[0].sizes[-1])["seed"])
     note = (
-        f"{network_line(pairs)}; lines: theory, without a fitted number; points: {count} networks "
-        "of each width,\nbars: standard errors; means over time and samples; mean deviations with "
-        "the control variate of the initial neurons"
+        f"{network_line(pairs)}; full lines: theory, without a fitted number; points: {count} "
+        "networks of each width,\nbars: standard errors; means over time and samples; mean "
+        "deviations with the control variate of the initial neurons"
     )
     describe(figure, "Deviations from the limit against width", note)
     return figure
@@ -78,6 +72,21 @@ def _law(
         color=colour(index), label=label,
     )  # fmt: skip
     axes.plot(widths, size / widths ** float(power), color=colour(index), linewidth=1)
+
+
+def _skewness(axes: Axes, pair: Pair) -> None:
+    """Skewness of the first kernel entry before training, which no strength changes yet."""
+    assert pair.experiment is not None
+    moments = gaussianity(pair.experiment, variable="ntk").isel(time=0, sample=0, sample_=0)
+    widths, values = moments["width"].values, moments["skewness"].values
+    error = moments["skewness_se"].values
+    axes.errorbar(widths, values, yerr=error, fmt=marker(0), markersize=4, color=THEORY)
+    weight = 1 / (error**2 * widths**0.5)
+    size = float(np.sum(weight * values) / np.sum(weight * widths**-0.5))
+    grid = np.geomspace(widths[0], widths[-1], 50)
+    axes.plot(
+        grid, size * grid**-0.5, color=THEORY, linestyle=":", label=r"$\propto N^{-1/2}$, fitted"
+    )
 
 
 @styled
