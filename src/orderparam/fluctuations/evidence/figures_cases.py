@@ -58,10 +58,14 @@ def depths(pairs: Sequence[Pair]) -> Figure:
             _by_layer(row[2], pair, index)
         for panel in row[:2]:
             panel.set(xlabel=SHORT_TIME, ylim=(0, None), title=rf"$\gamma_0 = {strength:g}$")
+        if strength < 1:  # linear growth over layers, else geometric
+            row[2].set_ylim(0, None)
+        else:
+            row[2].set_yscale("log")
         row[0].set_ylabel(r"$N\,\mathrm{Var}[K]\,/\,K^2$")
         row[1].set_ylabel(r"$N\,\mathrm{Var}[f]$")
         row[2].set(
-            xlabel=r"layer $\ell$", yscale="log", title=rf"$\gamma_0 = {strength:g}$, trained",
+            xlabel=r"layer $\ell$", title=rf"$\gamma_0 = {strength:g}$, trained",
             ylabel=r"$N\,\mathrm{Var}[\Phi^\ell]$", xticks=range(1, max(map(depth, group)) + 1),
         )  # fmt: skip
     note = _note(pairs) + "; open symbols: theory by layer"
