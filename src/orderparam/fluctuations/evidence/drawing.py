@@ -31,7 +31,7 @@ def ensemble_points(
     error = shown.std(axis=0, ddof=1) / np.sqrt(len(shown))
     axes.errorbar(
         times[kept], shown.mean(axis=0), yerr=error, fmt=marker(style), markersize=3.5,
-        color=colour, elinewidth=0.8, label=label,
+        color=colour, elinewidth=0.8, label=label, zorder=5,
     )  # fmt: skip
 
 

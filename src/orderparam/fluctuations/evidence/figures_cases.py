@@ -89,7 +89,7 @@ def bands(pairs: Sequence[Pair]) -> Figure:
         mean, spread = loss + shift / width, np.sqrt(nvar / width)
         panel.fill_between(
             times, np.maximum(mean - 2 * spread, 1e-12), mean + 2 * spread, color=colour(0),
-            alpha=0.35, linewidth=0, label="theory: two standard deviations", zorder=3,
+            alpha=0.35, linewidth=0, label="theory: two standard deviations", zorder=1,
         )  # fmt: skip
         panel.plot(times, mean, color=THEORY, label="theory: mean", zorder=4)
         panel.plot(
