@@ -22,6 +22,12 @@ def quick() -> Any:
 
 
 @functools.cache
+def ensembles() -> Any:
+    """Networks of two widths."""
+    return op.simulate(scatter(), width=[4, 8], seeds=8, progress=False)
+
+
+@functools.cache
 def theory() -> Any:
     """Its solution."""
     return op.solve(scatter(), quick(), progress=False, throw=False)
@@ -41,6 +47,18 @@ def fluctuation_cases() -> list[Case]:
             "fluctuations.at_width",
             f.at_width,
             {"theory": theory(), "width": 64, "ensemble": 2},
+            dear=10,
+        ),
+        Case(
+            "fluctuations.width_exponents",
+            f.width_exponents,
+            {"theory": theory(), "networks": ensembles(), "variable": "f"},
+            dear=10,
+        ),
+        Case(
+            "fluctuations.gaussianity",
+            f.gaussianity,
+            {"networks": ensembles(), "variable": "f"},
             dear=10,
         ),
         Case("fluctuations.minimal_width", f.minimal_width, {"theory": theory()}, dear=10),

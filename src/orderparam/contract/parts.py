@@ -160,6 +160,7 @@ class Family:
         name: As in `problem.family` and `method.family`.
         public: Module whose `__all__` names what users build problems and methods from.
         kinds: One for each type of problem.
+        parts: Modules of other families whose public classes its problems hold, for study files.
         figures: Figures that a study can ask for, by name.
         symbols: Symbols of what a study can vary, by the path of the key.
         claims: Claims that a study can check, by name.
@@ -172,6 +173,7 @@ class Family:
     name: str
     public: str
     kinds: tuple[Kind, ...]
+    parts: tuple[str, ...] = ()
     figures: Mapping[str, FigureKind] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
@@ -185,6 +187,8 @@ class Family:
             object.__setattr__(self, name, text(name, getattr(self, name)))
         for kind in sequence("kinds", self.kinds, "kinds of problems"):
             instance("kinds", kind, Kind, "build each with orderparam.contract.Kind")
+        modules = sequence("parts", self.parts, "names of modules", least=0)
+        object.__setattr__(self, "parts", tuple(text("parts", module) for module in modules))
         if self.overview is not None:
             function("overview", self.overview, "a solution")
 

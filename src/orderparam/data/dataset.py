@@ -1,6 +1,8 @@
 """`Data`: the inputs and labels of a learning problem, checked once and never changed."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -46,10 +48,10 @@ class Data(KnownKeywords, PlainMethods, eqx.Module):
 
     def __init__(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        x_test: ArrayLike | None = None,
-        y_test: ArrayLike | None = None,
+        x: ArrayLike | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        x_test: ArrayLike | Sequence[Any] | None = None,
+        y_test: ArrayLike | Sequence[Any] | None = None,
         name: str = "arrays",
     ) -> None:
         train = matrix("x", x)
@@ -136,13 +138,17 @@ class Data(KnownKeywords, PlainMethods, eqx.Module):
         )
 
 
-def _labels(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:
+def _labels(
+    name: str, value: ArrayLike | Sequence[Any], count: int
+) -> Float[np.ndarray, "sample *output"]:
     """One label a sample, or one row of labels."""
     found = array(name, value, (1, 2), "give one label, or one row of labels, for each sample")
     return vector(name, found, count) if found.ndim == 1 else _rows(name, found, count)
 
 
-def _rows(name: str, value: ArrayLike, count: int) -> Float[np.ndarray, "sample *output"]:
+def _rows(
+    name: str, value: ArrayLike | Sequence[Any], count: int
+) -> Float[np.ndarray, "sample *output"]:
     rows = matrix(name, value)
     if len(rows) != count:
         raise InvalidProblem(

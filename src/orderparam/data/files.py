@@ -2,9 +2,10 @@
 
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,10 +21,10 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # 
 
 @known_keywords
 def from_arrays(
-    x: ArrayLike,
-    y: ArrayLike,
-    x_test: ArrayLike | None = None,
-    y_test: ArrayLike | None = None,
+    x: ArrayLike | Sequence[Any],
+    y: ArrayLike | Sequence[Any],
+    x_test: ArrayLike | Sequence[Any] | None = None,
+    y_test: ArrayLike | Sequence[Any] | None = None,
     normalisation: str = "none",
     name: str = "arrays",
 ) -> Data:

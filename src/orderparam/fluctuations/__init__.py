@@ -3,6 +3,7 @@
 import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random numbers)
 
 # isort: split
+from orderparam.fluctuations.analysis.exponents import gaussianity, width_exponents
 from orderparam.fluctuations.analysis.widths import Split, at_width, best_split, minimal_width
 from orderparam.fluctuations.methods.deep_linear import DeepLinear
 from orderparam.fluctuations.methods.influence import Influence
@@ -21,5 +22,7 @@ __all__ = [
     "Split",
     "at_width",
     "best_split",
+    "gaussianity",
     "minimal_width",
+    "width_exponents",
 ]

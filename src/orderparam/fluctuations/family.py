@@ -1,6 +1,7 @@
 """Finite-width fluctuations: what the verbs, studies and checks need of this family."""
 
 from orderparam.contract import Family, Kind
+from orderparam.fluctuations.evidence.claims import CLAIMS
 from orderparam.fluctuations.evidence.figures import FIGURES, SYMBOLS
 from orderparam.fluctuations.evidence.overview import overview
 from orderparam.fluctuations.experiment.simulate import simulate
@@ -43,11 +44,13 @@ FAMILY = Family(
             experiment=simulate,
             size="width",
             system="ensembles of networks",
-            options=("limit",),
+            options=("limit", "control"),
         ),
     ),
+    parts=("orderparam.kernels",),
     figures=FIGURES,
     symbols=SYMBOLS,
+    claims=CLAIMS,
     citations=CITATIONS,
     overview=overview,
 )

@@ -48,3 +48,8 @@ class FiniteWidth(Problem):
     def config(self) -> Mapping[str, Any]:
         """The problem as plain JSON values; data enter by name, shape and fingerprint."""
         return {"kind": "FiniteWidth", "evolution": dict(self.evolution.config())}
+
+    @property
+    def steps(self) -> int:
+        """Steps of the training."""
+        return self.evolution.steps

@@ -6,6 +6,7 @@ import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random
 from typing import Never
 
 # What other families build on, by the redundant names; users have no need of it.
+from orderparam.kernels.experiment.networks import draw as draw_weights  # noqa: F401
 from orderparam.kernels.experiment.recorder import followed as followed
 from orderparam.kernels.experiment.simulate import simulate_networks as simulate_networks
 from orderparam.kernels.glossary import GLOSSARY as KERNEL_GLOSSARY  # noqa: F401

@@ -54,7 +54,7 @@ class Builder:
             InvalidProblem: For an unknown name or key, with the nearest known one.
         """
         table = study.problem.model_dump(exclude={"family"})
-        problem = self._made(table, ("problem",), self._public(lambda made: _is(made, Problem)))
+        problem = self._made(table, ("problem",), self._public(self._posed))
         return Built(problem, self._method(study, problem), save_plan(study.save, problem))
 
     def check_names(self, study: Study) -> None:
@@ -108,7 +108,7 @@ class Builder:
         for name, parameter in parameters.items():
             if parameter.default is inspect.Parameter.empty and name not in table:
                 raise self.source.invalid(path, f"lacks the key `{name}`; add it.")
-        parts = self._public(lambda made: not _is(made, Problem) and not _is(made, Method))
+        parts = self._public(lambda made: not self._posed(made) and not _is(made, Method))
         values = {
             key: self._made(value, (*path, key), parts)
             if isinstance(value, Mapping)
@@ -117,12 +117,16 @@ class Builder:
         }
         return make(**values)
 
+    def _posed(self, made: Any) -> bool:
+        """Whether something is a type of problems of the family, not of one that it builds on."""
+        return _is(made, Problem) and made.family == self.family.name
+
     def _public(self, wanted: Callable[[Any], bool]) -> dict[str, Callable[..., Any]]:
-        """The wanted ones of the public classes and functions of the family and of the data."""
-        data = importlib.import_module("orderparam.data")
+        """The wanted ones of the public classes and functions of family, its parts and the data."""
+        others = map(importlib.import_module, ("orderparam.data", *self.family.parts))
         return {
             name: getattr(module, name)
-            for module in (data, self.module)
+            for module in (*others, self.module)
             for name in module.__all__
             if callable(getattr(module, name)) and wanted(getattr(module, name))
         }

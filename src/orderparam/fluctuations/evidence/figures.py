@@ -1,19 +1,22 @@
-"""Figures of finite-width fluctuations: theory with its band over ensembles with their errors."""
+"""Figures of fluctuations by name, and those of variances and shifts over time."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from orderparam.fluctuations.evidence.drawing import BARS, TIME, ensemble_points, network_line
+from orderparam.fluctuations.evidence.figures_cases import bands, depths, strengths
+from orderparam.fluctuations.evidence.figures_edge import catapult, eigenvalues
+from orderparam.fluctuations.evidence.figures_widths import ensembles, width_laws
 from orderparam.plots.curves import theory_curve
 from orderparam.plots.figure_kind import FigureKind
-from orderparam.plots.style import THEORY, colour, describe, marker, panels, styled
+from orderparam.plots.style import THEORY, colour, describe, panels, styled
 from orderparam.results.pair import Pair
 from orderparam.support.later import Axes, Figure
 
-TIME = r"training time $\eta\,t$  (learning rate × steps)"
-MOST_SAMPLES = 4
+MOST_SAMPLES, MOST_WIDTHS = 4, 3
 
-SYMBOLS = {"gamma0": r"\gamma_0", "learning_rate": r"\eta"}
+SYMBOLS = {"gamma0": r"\gamma_0", "learning_rate": r"\eta", "depth": "L"}
 
 
 @styled
@@ -44,9 +47,9 @@ def _over_time(pairs: Sequence[Pair], suffix: str, title: str) -> Figure:
             row[1].set(ylabel=f"${pair.theory[name].attrs['symbol']}$")
         for panel in row:
             panel.set(xlabel=TIME)
-    note = "lines: theory, bands: two errors"
-    if any(pair.sizes for pair in pairs):
-        note += "; points: ensembles of networks, bars: standard errors"
+    note = BARS if any(pair.sizes for pair in pairs) else BARS.partition(";")[0]
+    if all("evolution" in pair.theory.problem for pair in pairs):
+        note = f"{network_line(pairs)}\n{note}"
     describe(figure, title, note, legend_of=axes.ravel().tolist(), columns=3)
     return figure
 
@@ -63,19 +66,17 @@ def _shown(pair: Pair) -> list[int]:
 def _draw(
     axes: Axes, pair: Pair, name: str, shade: str, label: str, chosen: dict[str, int]
 ) -> None:
-    """The theory, and the mean over every ensemble with its error at a dozen times."""
+    """The theory, and the mean over some ensembles with its error at a dozen times."""
     theory_curve(axes, pair, name, colour=shade, label=label, **chosen)
     if pair.experiment is None or name not in pair.experiment:
         return
-    for index, size in enumerate(pair.sizes):
-        runs = pair.runs(name, size).sel(chosen)
-        times = runs["eta_t"].values
-        kept = np.unique(np.linspace(0, len(times) - 1, min(12, len(times))).astype(int))
-        values = runs.transpose("seed", "time").values[:, kept]
-        error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-        axes.errorbar(
-            times[kept], values.mean(axis=0), yerr=error, fmt=marker(index), markersize=3.5,
-            color=shade, elinewidth=0.8, label=f"networks, N = {size}" if not label else None,
+    sizes = pair.sizes
+    at = np.unique(np.linspace(0, len(sizes) - 1, min(MOST_WIDTHS, len(sizes))).astype(int))
+    for index, size in enumerate(sizes[i] for i in at):
+        runs = pair.runs(name, size).sel(chosen).transpose("seed", "time")
+        ensemble_points(
+            axes, runs["eta_t"].values, runs.values, colour=shade, style=index,
+            label=f"networks, N = {size}" if not label else None,
         )  # fmt: skip
 
 
@@ -84,6 +85,51 @@ FIGURES: dict[str, FigureKind] = {
         variance, "N times the variance of predictions and loss over time.", needs=("f_nvar",)
     ),
     "shift": FigureKind(
-        shift, "N times the mean shift of predictions and loss over time.", needs=("f_shift",)
+        shift,
+        "N times the difference of the mean over networks and the limit, of predictions and loss.",
+        needs=("f_shift",),
+    ),
+    "strengths": FigureKind(
+        strengths,
+        "N times the variance of a train and of a test prediction, and of the tangent kernel "
+        "relative to its square, over training, for several feature-learning strengths.",
+        needs=("f_nvar", "ntk_nvar"),
+    ),
+    "depths": FigureKind(
+        depths,
+        "Deep linear networks: variance of the tangent kernel and of predictions over training, "
+        "and variance of the feature kernels of all layers after it.",
+        needs=("f_nvar", "ntk_nvar", "Phi_nvar"),
+    ),
+    "width-laws": FigureKind(
+        width_laws,
+        "Mean square deviation of predictions from the limit, squared mean deviation, and skewness "
+        "of the initial tangent kernel, against width.",
+        needs=("f_nvar", "f_shift"),
+        runs=True,
+    ),
+    "ensembles": FigureKind(
+        ensembles,
+        "N times the excess of the loss of one network, of the mean prediction of eight, and of "
+        "any number.",
+        needs=("loss_shift", "loss_noise"),
+        runs=True,
+    ),
+    "catapult": FigureKind(
+        catapult,
+        "Sharpness, and N times the variance of error and kernel, for several learning rates.",
+        needs=("ntk_eigenvalues", "Delta_nvar", "ntk_nvar"),
+    ),
+    "eigenvalues": FigureKind(
+        eigenvalues,
+        "Eigenvalues of the tangent kernel over training: limits, variances and mean shifts.",
+        needs=("ntk_eigenvalues", "ntk_eigenvalues_shift"),
+    ),
+    "bands": FigureKind(
+        bands,
+        "Training loss of single networks over the predicted mean and band of two standard "
+        "deviations, for each width.",
+        needs=("loss_nvar", "loss_shift"),
+        runs=True,
     ),
 }

@@ -9,12 +9,14 @@ def scaled_deviations(
     valid: Bool[np.ndarray, "width seed"],
     widths: Int[np.ndarray, " width"],
     limit: Float[np.ndarray, "..."] | None = None,
+    control: Float[np.ndarray, "width seed ..."] | float = 0.0,
 ) -> dict[str, Float[np.ndarray, "width seed ..."]]:
     """A quantity of every network, and by suffix what it says of the variance and of the shift.
 
     `_nvar` is N (o - mean)^2 E/(E - 1), whose mean over the E networks is N times the unbiased
     variance and whose standard error over networks is that of the variance,
-    Var sqrt((kurtosis + 2)/E) with the excess kurtosis. `_shift` is N (o - limit).
+    Var sqrt((kurtosis + 2)/E) with the excess kurtosis. `_shift` is N (o - limit - control), with a
+    `control` of mean zero.
     """
     count = valid.sum(axis=1)
     shape = (len(widths), 1, *(1,) * (values.ndim - 2))
@@ -22,4 +24,4 @@ def scaled_deviations(
     mean = np.nansum(np.where(valid.reshape(*valid.shape, *shape[2:]), values, 0.0), axis=1)
     mean = mean[:, None] / E
     found = {"": values, "_nvar": N * (values - mean) ** 2 * E / (E - 1)}
-    return found if limit is None else found | {"_shift": N * (values - limit)}
+    return found if limit is None else found | {"_shift": N * (values - limit - control)}

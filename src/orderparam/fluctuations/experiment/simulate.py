@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from orderparam.contract import SavePlan
+from orderparam.fluctuations.experiment.control import control_variates, require_control
 from orderparam.fluctuations.experiment.scatter import scaled_deviations
 from orderparam.fluctuations.glossary import QUANTITIES, coordinates, variable
 from orderparam.fluctuations.problem import FiniteWidth
 from orderparam.kernels import simulate_networks
 from orderparam.results import Coordinate, Solution, Variable, build_solution
-from orderparam.support.arguments import instance, refuse, sizes_and_runs
+from orderparam.support.arguments import instance, refuse, sizes_and_runs, truth
 from orderparam.support.memory import require_memory
 
 GROUP_NUMBERS = 2**22
@@ -33,13 +34,16 @@ def simulate(
     precision: str = "float32",
     progress: bool = True,
     limit: Solution | None = None,
+    control: bool = False,
 ) -> Solution:
     """Train ensembles of networks of each width, and measure how they scatter.
 
     Each network has the quantities of kernel evolution under their names, and besides
     `NAME_nvar = N (o - mean)^2 E/(E - 1)`, with the mean over the E networks of its width: its mean
     over `seed` is N times the variance without bias, and its scatter over `seed` is the standard
-    error of that, heavy tails included. With a `limit`, `NAME_shift = N (o - limit)`.
+    error of that, heavy tails included. With a `limit`, `NAME_shift = N (o - limit)`; with
+    `control`, `NAME_shift = N (o - limit) - sum_i psi(zeta_i)` with the influences of the initial
+    neurons, whose mean is zero: the scatter over networks no longer grows with N.
 
     Args:
         problem: A `FiniteWidth`.
@@ -51,35 +55,46 @@ def simulate(
         progress: Whether to show a progress bar on a terminal.
         limit: A solution of the same problem by `solve`, from which shifts are measured. Its own
             error counts N-fold there.
+        control: Whether to measure shifts with the control variate, for networks with one hidden
+            layer and a smooth activation, in place of a `limit`.
 
     Returns:
         The variables of the theory with leading dimensions `width` and `seed`.
 
     Raises:
         InvalidProblem: If an argument is outside its range, or `limit` is of another problem.
+        UnsupportedCombination: If influences at given neurons are not known for the problem.
         CapacityExceeded: If what is to be kept does not fit in memory.
         Diverged: If a network leaves the finite numbers.
 
     Cost: that of training the networks; memory of all quantities of all networks, twice or thrice.
 
-    Source: docs/theory/fluctuations.md, Comparison with ensembles.
+    Source: docs/theory/fluctuations.md, Comparison with ensembles, Control variate.
     """
     began = time.perf_counter()
     sizes, runs = sizes_and_runs("width", widths, seeds)
     if min(runs) < 2:
         raise refuse("seeds", seeds, "at least 2 networks of each width", "a spread needs several")
-    known = _limits(problem, limit, save)
+    if truth("control", control):
+        if limit is not None:
+            raise refuse("control", control, "false where a `limit` is given", "give one of them")
+        require_control(problem, save)
+    known, sums = _limits(problem, limit, save), {}
     evolution = problem.evolution
-    _require_room(problem, len(sizes) * max(runs), save, 3 if known else 2)
+    _require_room(problem, len(sizes) * max(runs), save, 4 if control else 3 if known else 2)
     networks = simulate_networks(
         evolution, sizes, runs, save, seed, precision=precision, progress=progress,
         group=_group(problem, max(sizes), max(runs)),
     )  # fmt: skip
+    if control:
+        known, sums = control_variates(problem, save.grid(evolution.steps), sizes, runs, seed)
     valid = networks["run_valid"].values
     variables: dict[str, Variable] = {}
     for quantity in (name for name in QUANTITIES if name in networks):
         values = np.asarray(networks[quantity].values, np.float64)
-        found = scaled_deviations(values, valid, np.asarray(sizes), known.get(quantity))
+        found = scaled_deviations(
+            values, valid, np.asarray(sizes), known.get(quantity), sums.get(quantity, 0.0)
+        )
         for suffix, array in found.items():
             variables[quantity + suffix] = variable(problem, quantity, suffix, array, leading=RUNS)
     variables["run_valid"] = Variable(RUNS, valid, "whether the run was made")
@@ -93,7 +108,7 @@ def simulate(
         family=problem.family,
         kind="experiment",
         problem=problem.config(),
-        method=networks.method,
+        method=networks.method | {"control": control},
         seed=seed,
         verdict=networks.verdict,
         message=networks.message,
