@@ -7,6 +7,7 @@ from orderparam.fluctuations.analysis.widths import Split, at_width, best_split,
 from orderparam.fluctuations.methods.deep_linear import DeepLinear
 from orderparam.fluctuations.methods.influence import Influence
 from orderparam.fluctuations.methods.layered import LayeredInfluence
+from orderparam.fluctuations.methods.lazy import Lazy
 from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
 from orderparam.fluctuations.problem import FiniteWidth
 
@@ -15,6 +16,7 @@ __all__ = [
     "FiniteWidth",
     "Influence",
     "LayeredInfluence",
+    "Lazy",
     "SharedSeeds",
     "Split",
     "at_width",

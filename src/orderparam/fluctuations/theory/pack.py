@@ -46,9 +46,15 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
 
 
 def averaged(
-    problem: FiniteWidth, sets: Sequence[Parts], coarser: Parts | None
+    problem: FiniteWidth,
+    sets: Sequence[Parts],
+    coarser: Parts | None,
+    left_out: Float[np.ndarray, " time"] | None = None,
 ) -> dict[str, Variable]:
-    """Variables of the glossary, with errors from several sets or from one coarser rule."""
+    """Variables of the glossary, with errors from several sets or from one coarser rule.
+
+    What a method leaves out is relative to the root mean square of a variable.
+    """
     variables = {}
     for suffix, quantities in sets[0].items():
         for quantity in quantities:
@@ -58,6 +64,11 @@ def averaged(
                 se = values.std(axis=0, ddof=1) / np.sqrt(len(sets))
             if coarser is not None:
                 bias = np.abs(mean - coarser[suffix][quantity])
+            if left_out is not None:
+                axis = 1 if suffix == "_nvar_layer" else 0
+                error = left_out.reshape(*axis * (1,), -1, *(mean.ndim - axis - 1) * (1,))
+                known = np.broadcast_to(error * np.sqrt(np.mean(mean**2)), mean.shape)
+                bias = known.copy() if bias is None else np.hypot(bias, known)
             variables[quantity + suffix] = variable(
                 problem, quantity, suffix, mean, se=se, bias=bias
             )
@@ -76,6 +87,7 @@ def pack(
     remedy: str,
     seen: Mapping[str, Any],
     seconds: float,
+    left_out: Float[np.ndarray, " time"] | None = None,
 ) -> Solution:
     """The solution of several sets of neurons, or of a quadrature and a coarser one.
 
@@ -90,11 +102,13 @@ def pack(
         remedy: What lowers the errors, in a sentence.
         seen: What the method noticed about itself.
         seconds: Time of the run.
+        left_out: Relative error of what the method is known to leave out, at each saved step.
     """
     variables = averaged(
         problem,
         [parts_of(problem, found) for found in sets],
         None if coarser is None else parts_of(problem, coarser),
+        left_out,
     )
     remarks = _without_crossings(variables, accuracy)
     found = _by_suffix(variables)

@@ -82,6 +82,30 @@ def require_linear(method: str, problem: FiniteWidth, save: SavePlan) -> None:
     _refuse(method, wrong, "fully connected and residual linear networks of any depth, any loss")
 
 
+def require_frozen(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse what is no polynomial of a kernel that stays as it starts.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    evolution = problem.evolution
+    kind = type(evolution.network).__name__
+    wrong = {
+        f"the network {kind}": not isinstance(evolution.network, MLP),
+        f"the loss {evolution.loss!r}, whose dynamics is not linear": evolution.loss != "squared",
+        f"{evolution.data.outputs} outputs": evolution.data.outputs > 1,
+        "minibatches": evolution.batches is not None,
+        "weight decay, which moves kernels": evolution.weight_decay > 0,
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    _refuse(
+        method,
+        wrong,
+        "fully connected networks of any depth and activation with squared loss, one output and "
+        "full batches, with momentum, schedules and biases",
+    )
+
+
 def _refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
     found = next((what for what, is_wrong in wrong.items() if is_wrong), "")
     if found:
