@@ -36,6 +36,7 @@ def fluctuation_cases() -> list[Case]:
         Case("fluctuations.SharedSeeds", f.SharedSeeds),
         Case("fluctuations.LayeredInfluence", f.LayeredInfluence),
         Case("fluctuations.DeepLinear", f.DeepLinear),
+        Case("fluctuations.Action", f.Action),
         Case("fluctuations.Lazy", f.Lazy),
         Case(
             "fluctuations.at_width",

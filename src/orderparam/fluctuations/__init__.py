@@ -4,6 +4,7 @@ import orderparam.support.quiet_imports  # noqa: F401 (first: others draw random
 
 # isort: split
 from orderparam.fluctuations.analysis.widths import Split, at_width, best_split, minimal_width
+from orderparam.fluctuations.methods.action import Action
 from orderparam.fluctuations.methods.deep_linear import DeepLinear
 from orderparam.fluctuations.methods.influence import Influence
 from orderparam.fluctuations.methods.layered import LayeredInfluence
@@ -12,6 +13,7 @@ from orderparam.fluctuations.methods.shared_seeds import SharedSeeds
 from orderparam.fluctuations.problem import FiniteWidth
 
 __all__ = [
+    "Action",
     "DeepLinear",
     "FiniteWidth",
     "Influence",

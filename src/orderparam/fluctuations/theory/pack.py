@@ -27,8 +27,8 @@ Parts = dict[str, dict[str, Float[np.ndarray, "..."]]]
 """Arrays of one set of neurons by suffix and quantity, shaped as in the glossary."""
 
 
-def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
-    """Moments (axis of time first) by suffix and quantity."""
+def parts_of(problem: FiniteWidth, found: Moments, by_layer: bool = True) -> Parts:
+    """Moments (axis of time first) by suffix and quantity, parts of layers too if asked for."""
     evolution = problem.evolution
 
     def shaped(values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "..."]]:
@@ -38,6 +38,7 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
     parts: Parts = {"": shaped(found.limit)}
     if by_source:
         parts["_nvar"] = {n: v.sum(axis=0) for n, v in by_source.items()}
+    if by_source and by_layer:
         parts["_nvar_layer"] = by_source
     for suffix, values in (("_shift", found.shift), ("_noise", found.noise)):
         if values:
@@ -88,6 +89,8 @@ def pack(
     seen: Mapping[str, Any],
     seconds: float,
     left_out: Float[np.ndarray, " time"] | None = None,
+    by_layer: bool = True,
+    said: str = "",
 ) -> Solution:
     """The solution of several sets of neurons, or of a quadrature and a coarser one.
 
@@ -103,11 +106,13 @@ def pack(
         seen: What the method noticed about itself.
         seconds: Time of the run.
         left_out: Relative error of what the method is known to leave out, at each saved step.
+        by_layer: Whether the sources of the variances are the layers.
+        said: What else the message has to say.
     """
     variables = averaged(
         problem,
-        [parts_of(problem, found) for found in sets],
-        None if coarser is None else parts_of(problem, coarser),
+        [parts_of(problem, found, by_layer) for found in sets],
+        None if coarser is None else parts_of(problem, coarser, by_layer),
         left_out,
     )
     remarks = _without_crossings(variables, accuracy)
@@ -127,14 +132,14 @@ def pack(
         verdict, message = Verdict.NON_FINITE, "A variable is not finite; lower the learning rate."
     return build_solution(
         variables,
-        coordinates(problem, steps) | {"source": sources(problem)},
+        coordinates(problem, steps) | ({"source": sources(problem)} if by_layer else {}),
         family=problem.family,
         kind="theory",
         problem=problem.config(),
         method=method,
         seed=seed,
         verdict=verdict,
-        message=" ".join([message, *remarks]),
+        message=" ".join([message, *([said] if said else []), *remarks]),
         diagnostics={
             **seen, **trusted, "stability_margin": margin,
             "relative_errors": _finite(relative), "notes": remarks,
