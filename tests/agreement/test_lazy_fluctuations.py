@@ -67,7 +67,7 @@ def test_kernels_of_lazy_networks_do_not_move():
     [("tanh", 1), ("tanh", 2), ("tanh", 3), ("relu_normalized", 1), ("relu_normalized", 2)],
 )
 def test_lazy_networks_with_several_samples(activation, depth):
-    """Claim 3: train and test samples within 8 %, and eigenmodes of the limit by themselves."""
+    """Claim 3: train and test samples together within 8 %."""
     posed = problem(FOUR, activation, depth, learning_rate=0.3, steps=25)
     theory = op.solve(posed, op.fluctuations.Lazy(4096, 8), **QUIET)
     networks = op.simulate(posed, width=256, seeds=3000, **QUIET).dataset.isel(width=0)
