@@ -52,6 +52,8 @@ SOLVED = {
         op.fluctuations.FiniteWidth(kernels()),
         op.fluctuations.Influence(64, 2, accuracy=10.0),
     ),
+    "action": (op.fluctuations.FiniteWidth(kernels("linear")), op.fluctuations.Action()),
+    "lazy": (op.fluctuations.FiniteWidth(kernels()), op.fluctuations.Lazy(64, 2)),
     "ode": (online(), op.online.OverlapODE()),
     "ode-smooth": (online("tanh"), op.online.OverlapODE()),
 }

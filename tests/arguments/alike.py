@@ -98,6 +98,7 @@ def sizes() -> dict[str, Callable[[], Any]]:
         "Influence": lambda: op.fluctuations.Influence(samples=2**45),
         "LayeredInfluence": lambda: op.fluctuations.LayeredInfluence(samples=2**45),
         "RoundedInfluence": lambda: op.fluctuations.RoundedInfluence(samples=2**45),
+        "Lazy": lambda: op.fluctuations.Lazy(samples=2**45),
         "SharedSeeds": lambda: op.fluctuations.SharedSeeds(width=many),
         "OverlapODE": lambda: o.OverlapODE(samples=2**45),
         "students trained": lambda: op.simulate(lesson, dimension=many, seeds=1, **quiet),

@@ -43,6 +43,8 @@ def fluctuation_cases() -> list[Case]:
         Case("fluctuations.LayeredInfluence", f.LayeredInfluence),
         Case("fluctuations.RoundedInfluence", f.RoundedInfluence),
         Case("fluctuations.DeepLinear", f.DeepLinear),
+        Case("fluctuations.Action", f.Action),
+        Case("fluctuations.Lazy", f.Lazy),
         Case(
             "fluctuations.at_width",
             f.at_width,

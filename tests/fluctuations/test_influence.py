@@ -123,6 +123,30 @@ def test_the_derivative_by_the_weight_of_a_neuron_is_its_influence():
     np.testing.assert_allclose(variance, solved(True)["G_nvar"].values.ravel()[-1], rtol=1e-10)
 
 
+def test_the_kernel_scatters_otherwise_than_its_neurons():
+    """Claim 18: N Cov of what neurons add to K is 4 H^2 + 4 R^2; N Var K is another number.
+
+    H = <h_t h_s> and R = <h_t a_s>: (p_t p_s +- m_t m_s)/2, p and m the products of 1 +- eta gamma0
+    Delta, which tend to exp(+- v) in gradient flow.
+    """
+    with library_settings():
+        training = training_of(linear(True).evolution, np.arange(STEPS))
+        points, weights = quadrature(2, 6)
+        start = neurons(linear(True).evolution, training, points)
+        found, paths = limit(training, Population(start, jnp.asarray(weights)))
+        h = np.asarray(paths.saved.V)[..., 0] * np.asarray(training.seen)[0, 0]
+        own = np.asarray(paths.saved.w)[..., 0] ** 2 + h**2
+    apart = own - (own @ weights)[:, None]
+    kappa = (apart * weights) @ apart.T
+    push = RATE * GAMMA * (1 - np.asarray(found.observed["f"]).ravel()[:-1])
+    p, m = (np.cumprod([1.0, *(1 + sign * push)]) for sign in (1, -1))
+    H, R = ((np.outer(p, p) + sign * np.outer(m, m)) / 2 for sign in (1, -1))
+    np.testing.assert_allclose(kappa, 4 * H**2 + 4 * R**2, rtol=1e-12)
+    scattered = solved(True)["ntk_nvar"].values.ravel()
+    np.testing.assert_allclose(scattered[0], kappa[0, 0])
+    assert abs(scattered[-1] - kappa[-1, -1]) > 0.5
+
+
 DATA = op.data.Data(
     [[1.0, 0.5], [-0.3, 1.2]], [1.0, -1.0], [[0.4, -0.8]], [1.0], name="two and one"
 )

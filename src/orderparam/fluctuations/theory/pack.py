@@ -33,8 +33,8 @@ Parts = dict[str, dict[str, Float[np.ndarray, "..."]]]
 """Arrays of one set of neurons by suffix and quantity, shaped as in the glossary."""
 
 
-def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
-    """Moments (axis of time first) by suffix and quantity."""
+def parts_of(problem: FiniteWidth, found: Moments, by_layer: bool = True) -> Parts:
+    """Moments (axis of time first) by suffix and quantity, parts of layers too if asked for."""
     evolution = problem.evolution
 
     def shaped(values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "..."]]:
@@ -44,6 +44,7 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
     parts: Parts = {"": shaped(found.limit)}
     if by_source:
         parts["_nvar"] = {n: v.sum(axis=0) for n, v in by_source.items()}
+    if by_source and by_layer:
         parts["_nvar_layer"] = by_source
     for suffix, values in (("_shift", found.shift), ("_noise", found.noise)):
         if values:
@@ -56,9 +57,15 @@ def parts_of(problem: FiniteWidth, found: Moments) -> Parts:
 
 
 def averaged(
-    problem: FiniteWidth, sets: Sequence[Parts], coarser: Sequence[Parts]
+    problem: FiniteWidth,
+    sets: Sequence[Parts],
+    coarser: Sequence[Parts],
+    left_out: Float[np.ndarray, " time"] | None = None,
 ) -> dict[str, Variable]:
-    """Variables of the glossary, with errors from several sets and from coarser rules."""
+    """Variables of the glossary, with errors from several sets and from coarser rules.
+
+    What a method leaves out is relative to the root mean square of a variable.
+    """
     variables = {}
     for suffix, quantities in sets[0].items():
         for quantity in quantities:
@@ -69,6 +76,11 @@ def averaged(
             if coarser:
                 rough = np.mean([parts[suffix][quantity] for parts in coarser], axis=0)
                 bias = np.abs(values[0] - rough)
+            if left_out is not None:
+                axis = 1 if suffix == "_nvar_layer" else 0
+                error = left_out.reshape(*axis * (1,), -1, *(mean.ndim - axis - 1) * (1,))
+                known = np.broadcast_to(error * np.sqrt(np.mean(mean**2)), mean.shape)
+                bias = known.copy() if bias is None else np.hypot(bias, known)
             variables[quantity + suffix] = variable(
                 problem, quantity, suffix, mean, se=se, bias=bias
             )
@@ -87,6 +99,9 @@ def pack(
     remedy: str,
     seen: Mapping[str, Any],
     seconds: float,
+    left_out: Float[np.ndarray, " time"] | None = None,
+    by_layer: bool = True,
+    said: str = "",
 ) -> Solution:
     """The solution of several sets of neurons, or of a quadrature.
 
@@ -102,11 +117,15 @@ def pack(
         remedy: What lowers the errors, in a sentence.
         seen: What the method noticed about itself.
         seconds: Time of the run.
+        left_out: Relative error of what the method is known to leave out, at each saved step.
+        by_layer: Whether the sources of the variances are the layers.
+        said: What else the message has to say.
     """
     variables = averaged(
         problem,
-        [parts_of(problem, found) for found in sets],
-        [parts_of(problem, found) for found in coarser],
+        [parts_of(problem, found, by_layer) for found in sets],
+        [parts_of(problem, found, by_layer) for found in coarser],
+        left_out,
     )
     remarks = _without_crossings(variables, accuracy)
     found = _by_suffix(variables)
@@ -125,14 +144,16 @@ def pack(
         verdict, message = Verdict.NON_FINITE, "A variable is not finite; lower the learning rate."
     return build_solution(
         variables,
-        coordinates(problem, steps) | {"source": sources(problem)} | _again(found, steps),
+        coordinates(problem, steps)
+        | ({"source": sources(problem)} if by_layer else {})
+        | _again(found, steps),
         family=problem.family,
         kind="theory",
         problem=problem.config(),
         method=method,
         seed=seed,
         verdict=verdict,
-        message=" ".join([message, *remarks]),
+        message=" ".join([message, *([said] if said else []), *remarks]),
         diagnostics={
             **seen, **trusted, "stability_margin": margin,
             "relative_errors": _finite(relative), "notes": remarks,

@@ -14,6 +14,10 @@ ONE = f"networks with one hidden layer and a smooth activation, {CARRIED}"
 ANY = f"fully connected and residual networks of any depth with a smooth activation, {CARRIED}"
 
 
+MOST_LAYERS, MOST_STEPS = 3, 15
+"""Of networks whose action is expanded: a Hessian of 3630 rows."""
+
+
 def require_one_layer(
     method: str, problem: FiniteWidth, save: SavePlan, kinks: bool = False
 ) -> None:
@@ -83,6 +87,63 @@ def require_linear(method: str, problem: FiniteWidth, save: SavePlan) -> None:
         "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
     }
     _refuse(method, wrong, "fully connected and residual linear networks of any depth, any loss")
+
+
+def require_frozen(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse what is no polynomial of a kernel that stays as it starts.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    evolution = problem.evolution
+    kind = type(evolution.network).__name__
+    wrong = {
+        f"the network {kind}": not isinstance(evolution.network, MLP),
+        f"the loss {evolution.loss!r}, whose dynamics is not linear": evolution.loss != "squared",
+        f"{evolution.data.outputs} outputs": evolution.data.outputs > 1,
+        "minibatches": evolution.batches is not None,
+        "weight decay, which moves kernels": evolution.weight_decay > 0,
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    _refuse(
+        method,
+        wrong,
+        "fully connected networks of any depth and activation with squared loss, one output and "
+        "full batches, with momentum, schedules and biases",
+    )
+
+
+def require_action(method: str, problem: FiniteWidth, save: SavePlan) -> None:
+    """Refuse what the explicit action does not describe, or whose Hessian is too large.
+
+    Raises:
+        UnsupportedCombination: Naming what does not fit, why, and what is supported.
+    """
+    evolution, network = problem.evolution, problem.evolution.network
+    data, last = evolution.data, int(save.grid(evolution.steps)[-1]) + 1
+    wrong = {
+        f"the network {type(network).__name__}": not isinstance(network, MLP),
+        f"the activation {network.activation.name!r}": not network.activation.linear,
+        f"{network.depth} hidden layers": network.depth > MOST_LAYERS,
+        f"{last} steps, whose Hessian is too large": last > MOST_STEPS,
+        f"{data.count} training and {data.test_count} test samples": data.count > 1
+        or data.test_count > 0,
+        f"{data.outputs} outputs": data.outputs > 1,
+        "predictions that are not centered": not evolution.centered,
+        f"the loss {evolution.loss!r}": evolution.loss != "squared",
+        "momentum": evolution.momentum > 0,
+        "weight decay": evolution.weight_decay > 0,
+        "minibatches": evolution.batches is not None,
+        "biases": network.biases,
+        "a `weight_std` other than 1": any(std != 1 for std in network.weight_std),
+        "two-time kernels or fields of neurons": save.two_time or bool(save.fields_at),
+    }
+    _refuse(
+        method,
+        wrong,
+        f"fully connected linear networks of up to {MOST_LAYERS} hidden layers, centered, with "
+        f"squared loss on one sample, up to {MOST_STEPS} steps; DeepLinear has no such bounds",
+    )
 
 
 def _refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
