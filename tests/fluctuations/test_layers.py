@@ -122,6 +122,24 @@ def test_mean_shifts_of_particles_are_those_of_the_algebra():
         assert deviation(sampled, exact, name) < min(0.1, 3 * stated(sampled, exact, name))
 
 
+@pytest.mark.validate
+def test_layers_of_a_residual_network_share_their_neurons():
+    data = op.data.from_arrays(np.array([[1.0, 0.5], [-0.3, 1.2]]), np.array([1.0, -1.0]))
+    evolution = op.kernels.KernelEvolution(
+        op.kernels.ResNet(2, "tanh"), data, gamma0=1.0, learning_rate=0.2, steps=3, centered=True
+    )
+    method = F.LayeredInfluence(shift=False, accuracy=0.2)
+    problem = F.FiniteWidth(evolution)
+    theory = op.solve(problem, method, progress=False)
+    assert theory["f_nvar_layer"].sizes["source"] == 1
+    networks = op.simulate(problem, width=[256], seeds=[2000], progress=False)
+    measured = networks["f_nvar"].isel(width=0)
+    error = np.hypot(measured.std("seed") / 2000**0.5, theory.error("f_nvar"))
+    gap = np.abs(measured.mean("seed") - theory["f_nvar"])
+    # Corrections of relative order 1/N besides what either states.
+    assert bool((gap < 4 * error + 0.02 * theory["f_nvar"].max()).all())
+
+
 def test_what_layers_do_not_carry_is_refused_by_name():
     with pytest.raises(UnsupportedCombination, match="relu"):
         op.solve(three_points(2, "relu"), F.LayeredInfluence(), progress=False)

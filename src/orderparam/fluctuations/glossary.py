@@ -16,7 +16,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.fluctuations.problem import FiniteWidth
-from orderparam.kernels import KERNEL_GLOSSARY, KernelEvolution, kernel_coordinates
+from orderparam.kernels import (
+    KERNEL_GLOSSARY,
+    KernelEvolution,
+    kernel_coordinates,
+    kernel_layout,
+)
 from orderparam.results import Coordinate, Variable
 
 QUANTITIES = (
@@ -109,6 +114,7 @@ def coordinates(problem: FiniteWidth, steps: Int[np.ndarray, " time"]) -> dict[s
 
 
 def sources(problem: FiniteWidth) -> Coordinate:
-    """The layers whose neurons are random."""
-    layers = np.arange(1, problem.evolution.network.depth + 1)
+    """The layers whose neurons are random; those of a residual network share all of them."""
+    evolution = problem.evolution
+    layers = np.arange(1, len(kernel_layout(evolution).spaces) + 1)
     return Coordinate(("source",), layers, "hidden layer whose neurons fluctuate")

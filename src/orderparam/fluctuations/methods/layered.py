@@ -135,8 +135,8 @@ class LayeredInfluence(Method):
                 found.append(one)
                 seen = {k: max(v, seen.get(k, v)) for k, v in noticed.items()}
                 advance(1)
-        column = next(iter(runs[0].measure.state.matrices.values())).column
-        seen |= {"directions": column.capacity}
+        matrices = runs[0].measure.state.matrices.values()
+        seen |= {"directions": max((m.column.capacity for m in matrices), default=0)}
         return pack(
             problem,
             steps,
