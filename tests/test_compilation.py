@@ -13,6 +13,7 @@ import orderparam as op
 
 DATA = op.data.gaussian(count=3, dimension=6, seed=1)
 MIXTURE = op.mixtures.isotropic(2)
+POINT = op.data.from_arrays(np.ones((1, 1)), np.ones(1))
 START = op.online.Overlaps(np.eye(2), 0.5 * np.eye(2))
 compiled: list[str] = []
 
@@ -29,8 +30,8 @@ def listening():
     monitoring.clear_event_listeners()
 
 
-def kernels(activation="tanh"):
-    return op.kernels.KernelEvolution(op.kernels.MLP(1, activation), DATA, steps=4)
+def kernels(activation="tanh", data=DATA):
+    return op.kernels.KernelEvolution(op.kernels.MLP(1, activation), data, steps=4)
 
 
 def mixture(loss="logistic", penalty="l2"):
@@ -52,7 +53,10 @@ SOLVED = {
         op.fluctuations.FiniteWidth(kernels()),
         op.fluctuations.Influence(64, 2, accuracy=10.0),
     ),
-    "action": (op.fluctuations.FiniteWidth(kernels("linear")), op.fluctuations.Action()),
+    "action": (
+        op.fluctuations.FiniteWidth(kernels("linear", POINT)),
+        op.fluctuations.Action(accuracy=10.0),
+    ),
     "lazy": (op.fluctuations.FiniteWidth(kernels()), op.fluctuations.Lazy(64, 2)),
     "ode": (online(), op.online.OverlapODE()),
     "ode-smooth": (online("tanh"), op.online.OverlapODE()),

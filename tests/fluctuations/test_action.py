@@ -78,7 +78,7 @@ def test_the_algebra_of_seeds_agrees_with_the_action(setting):
     """Claim 16: derivatives by Gram matrices of seeds, which know of no action."""
     evolution, steps = problem(*setting).evolution, setting[-1]
     with library_settings():
-        replay = linear(evolution, np.arange(steps), 1e-13)
+        replay, _ = linear(evolution, np.arange(steps), 1e-13)
         program = replay.program
         fields = {f.name: getattr(program, f.name) for f in dataclasses.fields(program)}
         replay = dataclasses.replace(replay, program=KernelReadout(**fields))
