@@ -117,7 +117,7 @@ def test_trained_networks_scatter_as_predicted(depth, centered):
 def test_mean_shifts_of_particles_are_those_of_the_algebra():
     problem = one_point(2, 1.0, 0.08, 10)
     exact = op.solve(problem, F.DeepLinear(), progress=False)
-    sampled = op.solve(problem, F.LayeredInfluence(accuracy=0.2), progress=False)
+    sampled = op.solve(problem, F.LayeredInfluence(shift=True, accuracy=0.2), progress=False)
     for name in ("f_shift", "ntk_shift", "loss_shift"):
         assert deviation(sampled, exact, name) < min(0.1, 3 * stated(sampled, exact, name))
 

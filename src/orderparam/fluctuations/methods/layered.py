@@ -46,7 +46,8 @@ class LayeredInfluence(Method):
             set change together.
         replicates: Independent sets R >= 2.
         tolerance: Squared norm below which a residual opens no direction, relative to its vector.
-        shift: Whether to compute mean shifts, which takes more than half of the time.
+        shift: Whether to compute mean shifts, which takes more than half of the time. They scatter
+            over sets of particles far more than variances: ask for a larger `accuracy` with them.
         accuracy: Error asked for, as in `Influence`.
         covariance: Quantities whose covariances between times are wanted too, as `("f", "ntk")`:
             `NAME_ncov`, between all entries, or of each entry with itself for kernels.
@@ -73,7 +74,7 @@ class LayeredInfluence(Method):
         samples: int = 512,
         replicates: int = 4,
         tolerance: float = 1e-6,
-        shift: bool = True,
+        shift: bool = False,
         accuracy: float = 0.1,
         covariance: Sequence[str] = (),
     ) -> None:
