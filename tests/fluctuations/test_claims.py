@@ -178,6 +178,40 @@ def test_other_ensembles_fail():
     assert verdicts("lagging", [Pair(ahead)]) == {"fail"}
 
 
+def widening(power=0.5, shift=0.4, skewed=0.0):
+    """Ensembles f = 1 + Z N^-power + beta/N with controlled shifts, against beta = 0.4."""
+    N, E, rng = np.array([16, 64, 256]), 2000, np.random.default_rng(4)
+    Z, rest = rng.standard_normal((2, 3, E, 2, 1))
+    wide = N[:, None, None, None]
+    kernel = rng.gamma(wide, size=(3, E, 2, 1)) / wide**0.5 + skewed * rng.exponential(
+        10, (3, E, 2, 1)
+    )
+    left = shift + 0.2 * rest
+    theory = made("theory", {
+        "f": np.ones((2, 1)), "f_nvar": np.ones((2, 1)), "f_shift": np.full((2, 1), 0.4),
+        "ntk": np.ones((2, 1, 1)), "ntk_shift": np.full((2, 1, 1), 0.4),
+        "loss": np.ones(2), "loss_shift": np.full(2, 0.4),
+    }, config())  # fmt: skip
+    networks = made("experiment", {
+        "f": 1 + Z / wide**power + left / wide, "f_shift": left, "ntk": kernel[..., None],
+        "ntk_shift": left[..., None], "loss": 1 + left[..., 0], "loss_shift": left[..., 0],
+    }, config(), N, E)  # fmt: skip
+    return [Pair(theory, networks)]
+
+
+def test_other_laws_in_the_width_fail():
+    assert verdicts("width-laws", widening()) == {"pass"}
+    slow = CLAIMS["width-laws"](widening(power=0.4))
+    assert [one.verdict for one in slow] == ["fail", "pass", "pass"]
+    skewed = CLAIMS["width-laws"](widening(skewed=1.0))
+    assert [one.verdict for one in skewed] == ["pass", "pass", "fail"]
+
+
+def test_other_mean_shifts_fail():
+    assert verdicts("mean-shift", widening()) == {"pass"}
+    assert verdicts("mean-shift", widening(shift=0.6)) == {"fail"}
+
+
 def test_figures_draw_from_results_alone():
     """Those of claims above; all are drawn in `validate` from whole studies."""
     for name, pairs in (("strengths", [rich(1.0), rich(2.0)]), ("bands", ensembles()),

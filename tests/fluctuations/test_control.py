@@ -44,6 +44,17 @@ def test_what_is_left_does_not_grow_with_the_width():
     assert (np.abs(moved) <= 4 * error + 0.01).all()
 
 
+def test_what_is_exact_has_no_rounding_left():
+    """Kernels before and after the first step are averages of what each neuron adds by itself."""
+    nets = op.simulate(
+        op.fluctuations.FiniteWidth(op.kernels.KernelEvolution(op.kernels.MLP(1), TWO, steps=3)),
+        width=[16, 256], seeds=8, control=True, precision="float64", **QUIET,
+    )  # fmt: skip
+    start = nets["Phi_shift"].isel(time=slice(2)).values
+    assert (start == 0).all()
+    assert (nets["Phi_shift"].isel(time=2) != 0).any()
+
+
 def test_influences_without_their_answers_leave_the_fluctuation(monkeypatch):
     """A neuron changes the others too; dropping that leaves a rest that grows as N^(1/2)."""
     right = control.influence_means

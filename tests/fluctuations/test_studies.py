@@ -53,6 +53,13 @@ def test_studies_save_the_steps_they_ask_for():
         assert len(case.built.save.grid(posed.steps)) == study.save.steps == 31
 
 
+def test_saved_steps_of_a_problem_without_time_are_refused():
+    text, where = catalog.find("mixture-learning-curves")
+    study, source = overrides.resolve(f"{text}\n[save]\nsteps = 3\n", where)
+    with pytest.raises(InvalidProblem, match="has none; leave it out"):
+        build_cases(study, builder(study, source))
+
+
 def test_parts_of_problems_are_those_of_kernels():
     for old, new in (("KernelEvolution", "KernelEvolutoin"), ("MLP", "MLO")):
         text, where = catalog.find("fluctuations-rich")

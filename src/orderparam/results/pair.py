@@ -1,10 +1,12 @@
 """A prediction and a measurement of the same problem, as figures take them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from orderparam.errors import InvalidProblem
 from orderparam.results.sizes import SIZES
 from orderparam.results.solution import Solution
 
@@ -55,3 +57,15 @@ class Pair:
             return runs
         valid = self.experiment["run_valid"].sel({self.size: size}).values
         return runs.isel(seed=np.flatnonzero(valid))
+
+
+def with_networks(pairs: Sequence[Pair], what: str) -> list[Pair]:
+    """The pairs that have an experiment.
+
+    Raises:
+        InvalidProblem: If there is none.
+    """
+    measured = [pair for pair in pairs if pair.experiment is not None]
+    if not measured:
+        raise InvalidProblem(f"The claim about {what} needs networks; add an [experiment].")
+    return measured

@@ -157,6 +157,10 @@ def save_plan(section: SaveSection, problem: Any) -> SavePlan:
         plan.times_until(problem.duration)
         return plan
     if not hasattr(problem, "steps"):  # nothing to save in time
+        if section != type(section)():
+            raise InvalidProblem(
+                f"Table `save` names steps, but a {type(problem).__name__} has none; leave it out."
+            )
         return SavePlan()
     named = {"first": 0, "last": problem.steps - 1}
     steps = section.steps

@@ -18,11 +18,10 @@ from orderparam.fluctuations.evidence.measures import (
     deviation,
     gamma0,
     relative_variance,
-    with_networks,
     words,
 )
 from orderparam.results import Finding, judged
-from orderparam.results.pair import Pair
+from orderparam.results.pair import Pair, with_networks
 
 SHALLOW, DEEP = 0.08, 0.10
 """Largest relative deviation of an N Var, for one hidden layer and linear networks, and for deep

@@ -10,11 +10,10 @@ from orderparam.fluctuations.evidence.measures import (
     is_centred,
     kernel_sharpness,
     runs_of,
-    with_networks,
     words,
 )
 from orderparam.results import Finding, judged
-from orderparam.results.pair import Pair
+from orderparam.results.pair import Pair, with_networks
 
 EDGE = 2.0
 ROOM = 0.08

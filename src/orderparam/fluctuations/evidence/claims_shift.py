@@ -8,9 +8,9 @@ from jaxtyping import Float
 from orderparam.comparison import compare
 from orderparam.errors import InvalidProblem
 from orderparam.fluctuations.analysis.exponents import gaussianity, width_exponents
-from orderparam.fluctuations.evidence.measures import runs_of, with_networks, words
+from orderparam.fluctuations.evidence.measures import runs_of, words
 from orderparam.results import Finding, judged
-from orderparam.results.pair import Pair
+from orderparam.results.pair import Pair, with_networks
 
 SCATTER_ROOM, SHIFT_ROOM = 0.03, 0.1
 """How far the exponents may be from -1 and from -2."""

@@ -1,12 +1,10 @@
 """What figures and claims of fluctuations read off results."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from orderparam.errors import InvalidProblem
 from orderparam.results.pair import Pair
 
 
@@ -39,18 +37,6 @@ def words(pair: Pair) -> str:
     """A case in plain words, for tables."""
     said = "centred" if is_centred(pair) else "not centred"
     return f"L = {depth(pair)}, gamma0 = {gamma0(pair):g}, rate = {rate(pair):g}, {said}"
-
-
-def with_networks(pairs: Sequence[Pair], what: str) -> list[Pair]:
-    """The pairs that have an experiment.
-
-    Raises:
-        InvalidProblem: If there is none.
-    """
-    measured = [pair for pair in pairs if pair.experiment is not None]
-    if not measured:
-        raise InvalidProblem(f"The claim about {what} needs networks; add an [experiment].")
-    return measured
 
 
 def runs_of(pair: Pair, name: str, width: int) -> Float[np.ndarray, "seed *entry"]:

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from orderparam.contract import SavePlan
-from orderparam.errors import UnsupportedCombination
 from orderparam.fluctuations.glossary import separated
 from orderparam.fluctuations.problem import FiniteWidth
 from orderparam.fluctuations.theory.control import (
@@ -35,11 +34,8 @@ def require_control(problem: FiniteWidth, save: SavePlan) -> None:
     Raises:
         UnsupportedCombination: Naming what does not fit.
     """
-    try:
-        require_one_layer("of the control variate", problem, save)
-    except UnsupportedCombination as error:
-        said = str(error).partition(" Measure ensembles")[0]
-        raise UnsupportedCombination(f"{said} Leave out `control` and give a `limit`.") from None
+    instead = "Leave out `control` and give a `limit`."
+    require_one_layer("of the control variate", problem, save, instead=instead)
 
 
 def control_variates(

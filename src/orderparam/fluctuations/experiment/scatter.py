@@ -3,6 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+ROUNDING = 1e-12
+"""Rounding of a difference relative to its terms, as comparisons have it."""
+
 
 def scaled_deviations(
     values: Float[np.ndarray, "width seed ..."],
@@ -24,4 +27,9 @@ def scaled_deviations(
     mean = np.nansum(np.where(valid.reshape(*valid.shape, *shape[2:]), values, 0.0), axis=1)
     mean = mean[:, None] / E
     found = {"": values, "_nvar": N * (values - mean) ** 2 * E / (E - 1)}
-    return found if limit is None else found | {"_shift": N * (values - limit - control)}
+    if limit is None:
+        return found
+    left = values - limit - control
+    # Differences below the rounding of their terms are none, where both sides are exact.
+    least = ROUNDING * (np.abs(values) + np.abs(limit) + np.abs(control))
+    return found | {"_shift": N * np.where(np.abs(left) > least, left, 0.0)}

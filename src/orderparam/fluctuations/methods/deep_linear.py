@@ -10,7 +10,7 @@ import numpy as np
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.errors import CapacityExceeded
 from orderparam.fluctuations.problem import FiniteWidth
-from orderparam.fluctuations.theory.covariance import asked, names_of
+from orderparam.fluctuations.theory.covariance import covariance_bytes, covariance_names
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.layered import every_direction
 from orderparam.fluctuations.theory.pack import pack
@@ -67,7 +67,7 @@ class DeepLinear(Method):
     ) -> None:
         self.shift = truth("shift", shift)
         self.tolerance = probability("tolerance", tolerance, "1e-10 is usual")
-        self.covariance = names_of(covariance)
+        self.covariance = covariance_names(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.01 is usual")
 
     def config(self) -> Mapping[str, Any]:
@@ -86,8 +86,8 @@ class DeepLinear(Method):
         kernels = depth * seen**2 * (1 + data.outputs**2) + seen * data.outputs
         memory = 2**29 + 8 * (2 * pairs * len(grid) * kernels + 200 * depth * seeds**2)
         work = pairs * steps * depth * 40.0 * seeds**2 * seen * (4 if self.shift else 2)
-        asked_for = asked(self.name, evolution, len(grid), self.covariance, int(pairs))
-        return Estimate(int(memory) + asked_for, work / 2e9, 40.0)
+        paired = covariance_bytes(self.name, evolution, len(grid), self.covariance, int(pairs))
+        return Estimate(int(memory) + paired, work / 2e9, 40.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Follow the answer to every pair of seeds."""
@@ -102,7 +102,6 @@ class DeepLinear(Method):
                 f"The layers of this problem have {pairs} pairs of seeds, above {MOST_PAIRS}; use "
                 "fewer samples or steps, raise `tolerance`, or choose LayeredInfluence."
             )
-        asked(self.name, evolution, len(steps), self.covariance, pairs)
         functions = functions_of(evolution, self.covariance)
         found = [every_direction(replay, functions, self.shift) for replay in runs]
         return pack(

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.fluctuations.problem import FiniteWidth
-from orderparam.fluctuations.theory.covariance import asked, names_of
+from orderparam.fluctuations.theory.covariance import covariance_bytes, covariance_names
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.pack import pack
 from orderparam.fluctuations.theory.particles import training_of
@@ -90,7 +90,7 @@ class Influence(Method):
         self.nodes = optional(integer, "nodes", nodes, 4)
         self.shift = truth("shift", shift)
         self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
-        self.covariance = names_of(covariance)
+        self.covariance = covariance_names(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.1 is usual")
         require_numbers("samples", samples)
         require_numbers("nodes", (self.nodes or 1) ** 2)
@@ -123,7 +123,7 @@ class Influence(Method):
         saved = len(grid) * kernels * (5 * self.replicates + pushes)
         work = self.replicates * self.samples * steps * pushes * 60.0 * (batch + seen) * outputs
         work += self.replicates * self.samples * len(grid) * kernels * 40.0
-        pairs = asked(self.name, evolution, len(grid), self.covariance, self.samples)
+        pairs = covariance_bytes(self.name, evolution, len(grid), self.covariance, self.samples)
         return Estimate(2**29 + pairs + 8 * (self.samples * per_neuron + saved), work / 1e9, 8.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
@@ -131,9 +131,9 @@ class Influence(Method):
         require_one_layer(self.name, problem, save)
         began = time.perf_counter()
         steps = save.grid(problem.evolution.steps)
-        with progress_bar(self.replicates, "influence", progress) as advance:
-            found, seen = self.follow(problem, steps, seed, advance)
         exact = self.nodes is not None
+        with progress_bar(2 if exact else self.replicates, "influence", progress) as advance:
+            found, seen = self.follow(problem, steps, seed, advance)
         return pack(
             problem,
             steps,
@@ -156,7 +156,6 @@ class Influence(Method):
     ) -> tuple[list[Moments], dict[str, Any]]:
         """Moments of each set of neurons, and what they notice."""
         evolution = problem.evolution
-        asked(self.name, evolution, len(steps), self.covariance, self.samples)
         training = training_of(evolution, steps)
         functions = functions_of(evolution, self.covariance)
         found: list[Moments] = []

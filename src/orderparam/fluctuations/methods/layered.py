@@ -10,7 +10,7 @@ import equinox as eqx
 
 from orderparam.contract import Estimate, Method, SavePlan
 from orderparam.fluctuations.problem import FiniteWidth
-from orderparam.fluctuations.theory.covariance import asked, names_of
+from orderparam.fluctuations.theory.covariance import covariance_bytes, covariance_names
 from orderparam.fluctuations.theory.functions import functions_of
 from orderparam.fluctuations.theory.layered import replicate
 from orderparam.fluctuations.theory.modes import GROUP
@@ -82,7 +82,7 @@ class LayeredInfluence(Method):
         self.replicates = integer("replicates", replicates, 2)
         self.tolerance = probability("tolerance", tolerance, "1e-6 is usual")
         self.shift = truth("shift", shift)
-        self.covariance = names_of(covariance)
+        self.covariance = covariance_names(covariance)
         self.accuracy = positive("accuracy", accuracy, "0.1 is usual")
         require_numbers("samples", samples)
         self.samples = 2 ** max(8, math.ceil(math.log2(samples)))
@@ -110,18 +110,13 @@ class LayeredInfluence(Method):
         memory = 2**29 + 8 * (state * (steps + 12) + steps * kernels * 4 * MODES)
         runs = (self.replicates + 2) * MODES * (17 if self.shift else 8)
         work = runs * steps * depth * 12.0 * rank * self.samples * seen * data.outputs
-        return Estimate(memory + self._pairs(problem, save), work / 2e9, 60.0)
-
-    def _pairs(self, problem: FiniteWidth, save: SavePlan) -> int:
-        """Bytes of covariances between times."""
-        evolution = problem.evolution
-        times, modes = len(save.grid(evolution.steps)), evolution.network.depth * (MODES + GROUP)
-        return asked(self.name, evolution, times, self.covariance, modes)
+        times, equivalent = len(save.grid(evolution.steps)), depth * (MODES + GROUP)
+        memory += covariance_bytes(self.name, evolution, times, self.covariance, equivalent)
+        return Estimate(memory, work / 2e9, 60.0)
 
     def solve(self, problem: FiniteWidth, save: SavePlan, seed: int, progress: bool) -> Solution:
         """Replay training with every set of particles."""
         require_layers(self.name, problem, save)
-        self._pairs(problem, save)
         began = time.perf_counter()
         evolution, steps = problem.evolution, save.grid(problem.evolution.steps)
         functions, names = (

@@ -61,7 +61,7 @@ def _all_pairs(
     return pairs.reshape(times, *entries, times, *entries)
 
 
-def asked(
+def covariance_bytes(
     method: str, evolution: KernelEvolution, times: int, chosen: Sequence[str], neurons: int
 ) -> int:
     """Bytes that the chosen covariances take, with the influences behind them.
@@ -104,7 +104,7 @@ def asked(
     return 8 * total
 
 
-def names_of(covariance: Any) -> tuple[str, ...]:
+def covariance_names(covariance: Any) -> tuple[str, ...]:
     """The argument `covariance` of methods: names of quantities.
 
     Raises:

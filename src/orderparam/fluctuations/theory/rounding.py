@@ -14,7 +14,7 @@ Source: docs/theory/fluctuations.md, Kinks.
 
 import functools
 import math
-from typing import Any, TypeVar
+from dataclasses import replace
 
 import jax.numpy as jnp
 from jax.scipy.stats import norm
@@ -23,8 +23,6 @@ from jaxtyping import Array, Float
 from orderparam.fluctuations.theory.functions import Observed
 from orderparam.fluctuations.theory.statistics import Moments
 from orderparam.kernels import Activation, KernelEvolution
-
-T = TypeVar("T")
 
 SIZES = {"relu": 1.0, "relu_normalized": math.sqrt(2)}
 """Rectifiers by name, with their slope on the right."""
@@ -47,16 +45,8 @@ def rounded(name: str, width: float) -> Activation:
 def with_rounding(evolution: KernelEvolution, width: float) -> KernelEvolution:
     """The same training with the kink rounded over `width`."""
     network = evolution.network
-    smooth = _changed(network, activation=rounded(network.activation.name, width))
-    return _changed(evolution, network=smooth)
-
-
-def _changed(module: T, **changes: Any) -> T:
-    """A copy with other fields, whose constructor has nothing to check again."""
-    copy = object.__new__(type(module))
-    for name, value in {**vars(module), **changes}.items():
-        object.__setattr__(copy, name, value)
-    return copy
+    smooth = replace(network, activation=rounded(network.activation.name, width))
+    return replace(evolution, network=smooth)
 
 
 def extrapolated(coarse: Moments, fine: Moments) -> Moments:
@@ -70,7 +60,7 @@ def extrapolated(coarse: Moments, fine: Moments) -> Moments:
         for a, b in zip(coarse[2:], fine[2:], strict=True)
     ]
     limit, variance = line(coarse.limit, fine.limit), line(coarse.variance, fine.variance)
-    # A variance that vanishes, as that of centred predictions at the start, is 0 up to rounding.
+    # Where they vanish a line may end below 0; what that cuts off is in the stated bias.
     variance = {n: jnp.maximum(v, 0.0) for n, v in variance.items()}
     return without_slopes(Moments(limit, variance, *pairs))
 

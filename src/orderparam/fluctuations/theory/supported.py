@@ -10,6 +10,7 @@ CARRIED = (
     "with squared, logistic or softmax loss, any number of outputs, momentum, weight decay, biases "
     "and minibatches"
 )
+MEASURE = "Measure ensembles of networks with orderparam.simulate, which trains all of them."
 ONE = f"networks with one hidden layer and a smooth activation, {CARRIED}"
 ANY = f"fully connected and residual networks of any depth with a smooth activation, {CARRIED}"
 
@@ -19,7 +20,11 @@ MOST_LAYERS, MOST_STEPS = 3, 15
 
 
 def require_one_layer(
-    method: str, problem: FiniteWidth, save: SavePlan, kinks: bool = False
+    method: str,
+    problem: FiniteWidth,
+    save: SavePlan,
+    kinks: bool = False,
+    instead: str = MEASURE,
 ) -> None:
     """Refuse what the equations of one hidden layer do not carry; `kinks` says that kinks are fine.
 
@@ -28,7 +33,7 @@ def require_one_layer(
     """
     depth = problem.evolution.network.depth
     deep = {f"{depth} hidden layers": depth > 1}
-    _refuse(method, _unfit(problem, save, kinks) | deep, ONE)
+    _refuse(method, _unfit(problem, save, kinks) | deep, ONE, instead)
 
 
 def require_layers(method: str, problem: FiniteWidth, save: SavePlan) -> None:
@@ -146,10 +151,9 @@ def require_action(method: str, problem: FiniteWidth, save: SavePlan) -> None:
     )
 
 
-def _refuse(method: str, wrong: dict[str, bool], supported: str) -> None:
+def _refuse(method: str, wrong: dict[str, bool], supported: str, instead: str = MEASURE) -> None:
     found = next((what for what, is_wrong in wrong.items() if is_wrong), "")
     if found:
         raise UnsupportedCombination(
-            f"The method {method} does not support {found}; it supports {supported}. Measure "
-            "ensembles of networks with orderparam.simulate, which trains all of them."
+            f"The method {method} does not support {found}; it supports {supported}. {instead}"
         )

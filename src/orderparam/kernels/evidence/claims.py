@@ -20,7 +20,7 @@ from orderparam.kernels.evidence.measures import (
 )
 from orderparam.plots.deviation import deviations
 from orderparam.results import Finding, Solution, judged
-from orderparam.results.pair import Pair
+from orderparam.results.pair import Pair, with_networks
 
 GROWING = ("static-ntk", "perturbation")
 """Approximations whose errors grow with gamma0.
@@ -29,18 +29,6 @@ That of gradient independence starts from zero too, but is largest at strengths 
 
 SLOPE_ROOM = 0.15
 """How far the mean slope may be from -1/2: the bias of order 1/N makes it steeper."""
-
-
-def with_networks(pairs: Sequence[Pair], what: str) -> list[Pair]:
-    """The pairs that have an experiment.
-
-    Raises:
-        InvalidProblem: If there is none.
-    """
-    measured = [pair for pair in pairs if pair.experiment is not None]
-    if not measured:
-        raise InvalidProblem(f"The claim about {what} needs networks; add an [experiment].")
-    return measured
 
 
 def full_theory(pairs: Sequence[Pair]) -> list[Finding]:
